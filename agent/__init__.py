@@ -1,0 +1,1 @@
+"""Reads, judges and hands on: the daemon without its hardware and its outlets."""

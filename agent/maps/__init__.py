@@ -1,0 +1,1 @@
+"""Memory maps: one file of declarations for each specification."""

@@ -1,0 +1,101 @@
+"""What the poller and the command line ask of a memory map, whatever the specification behind it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from agent.memory import Memory, Span
+from agent.model import Bounds, LaneFlags, Laser, Module, Stats, Trouble, Tunable, VdmSample
+from agent.quantities import Flag, Quantity
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """What one refresh of a module yields: the moving part of a `Reading`, same fields, same meaning."""
+
+    module_state: str = ""
+    values: Mapping[Quantity, float] = field(default_factory=dict[Quantity, float])
+    lanes: Mapping[Quantity, Mapping[int, float]] = field(default_factory=dict[Quantity, Mapping[int, float]])
+    flags: Mapping[Flag, bool] = field(default_factory=dict[Flag, bool])
+    lane_flags: Mapping[Flag, LaneFlags] = field(default_factory=dict[Flag, LaneFlags])
+    data_path_states: Mapping[int, int] = field(default_factory=dict[int, int])
+    lane_applications: Mapping[int, int] = field(default_factory=dict[int, int])
+    tx_disabled: Mapping[int, bool] = field(default_factory=dict[int, bool])
+    vdm: tuple[VdmSample, ...] = ()
+    coherent: Mapping[str, Stats] = field(default_factory=dict[str, Stats])
+    lasers: tuple[Laser, ...] = ()
+    tunable: Tunable = field(default_factory=Tunable)
+    unread: tuple[str, ...] = ()
+    errors: tuple[Trouble, ...] = ()
+    data_ready: bool = True
+    """False while the module says that its monitors are not valid yet."""
+
+
+class Plan(Protocol):
+    """Which spans one refresh reads, and what their bytes mean. Compiled once an insertion."""
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """Trimmed, merged, in reading order; none crosses 127/128."""
+        ...
+
+    def decode(self, blocks: Sequence[bytes | None]) -> Values:
+        """`blocks[i]` holds the bytes of `spans[i]`, None where the read failed (its quantities are `unread`)."""
+        ...
+
+
+class Description(Protocol):
+    """Everything about one inserted module that stays until it is exchanged. Immutable."""
+
+    @property
+    def module(self) -> Module: ...
+
+    @property
+    def thresholds(self) -> Mapping[Quantity, Bounds]: ...
+
+    @property
+    def flat(self) -> bool:
+        """True when the module has no pages: PageSelect must never be written."""
+        ...
+
+    @property
+    def banks(self) -> int:
+        """How many banks the module has; with 1 BankSelect is never written."""
+        ...
+
+    @property
+    def identity_span(self) -> Span:
+        """The serial number: read again to notice an exchanged module."""
+        ...
+
+    @property
+    def errors(self) -> tuple[Trouble, ...]:
+        """What was wrong with the static pages (bad checksum, lying advertisement)."""
+        ...
+
+    def plan(self, *, flags: bool = True, slow: bool = False) -> Plan:
+        """The compiled plan of one refresh: without the clear-on-read bytes when `flags` is False.
+
+        `slow` is the plan of the slow families (VDM, coherent, tuning) instead; its spans may be empty.
+        """
+        ...
+
+
+class MemoryMap(Protocol):
+    """One specification."""
+
+    @property
+    def name(self) -> str:
+        """`sff8472`, `sff8636` or `cmis`."""
+        ...
+
+    def missing(self, memory: Memory) -> tuple[Span, ...]:
+        """The static spans still to be read before `describe` is complete, given what is known; () when done.
+
+        Called again after each round, since one page says whether the next exists.
+        """
+        ...
+
+    def describe(self, memory: Memory) -> Description:
+        """Works on any bytes; raises `DecodeError` only when not even the identifier is there."""
+        ...

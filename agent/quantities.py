@@ -1,0 +1,99 @@
+"""What opticd measures: the name, unit and help text of every quantity and flag exist only here."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+
+class Unit(Enum):
+    """A Prometheus base unit; the value is the suffix of keys and metric names."""
+
+    CELSIUS = "celsius"
+    VOLT = "volts"
+    AMPERE = "amperes"
+    WATT = "watts"
+    DBM = "dbm"
+    DB = "db"
+    RATIO = "ratio"
+    HERTZ = "hertz"
+    METER = "meters"
+    SECOND = "seconds"
+    COUNT = "total"
+    NONE = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Quantity:
+    """One measured quantity; compared and hashed by identity, so use the constants below."""
+
+    name: str
+    unit: Unit
+    help: str
+
+    @property
+    def key(self) -> str:
+        """Its name in readings and, behind `xcvr_`, in metrics: name and base unit."""
+        return f"{self.name}_{self.unit.value}" if self.unit.value else self.name
+
+    def __repr__(self) -> str:
+        return f"<{self.key}>"
+
+
+TEMPERATURE: Final = Quantity("temperature", Unit.CELSIUS, "Case temperature of the module.")
+SUPPLY_VOLTAGE: Final = Quantity("supply_voltage", Unit.VOLT, "Supply voltage inside the module.")
+LASER_TEMPERATURE: Final = Quantity("laser_temperature", Unit.CELSIUS, "Temperature of the laser.")
+TEC_CURRENT: Final = Quantity(
+    "tec_current", Unit.RATIO, "Current of the thermoelectric cooler over its maximum, positive heats."
+)
+TEC_CURRENT_AMPERES: Final = Quantity(
+    "tec_current", Unit.AMPERE, "Current of the thermoelectric cooler, positive cools (SFF-8472)."
+)
+AUX_SUPPLY_VOLTAGE: Final = Quantity("aux_supply_voltage", Unit.VOLT, "Additional supply voltage (Vcc2).")
+AUX1: Final = Quantity("aux1", Unit.NONE, "Auxiliary monitor 1, vendor defined, raw value.")
+CUSTOM: Final = Quantity("custom", Unit.NONE, "Custom monitor, vendor defined, raw value.")
+TX_POWER: Final = Quantity("tx_power", Unit.WATT, "Optical power launched.")
+RX_POWER: Final = Quantity("rx_power", Unit.WATT, "Optical power received.")
+TX_BIAS: Final = Quantity("tx_bias", Unit.AMPERE, "Bias current of the transmit laser.")
+MEDIA_SNR: Final = Quantity("media_snr", Unit.DB, "Signal-to-noise ratio at the media input.")
+HOST_SNR: Final = Quantity("host_snr", Unit.DB, "Signal-to-noise ratio at the host input.")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Flag:
+    """A yes or no that a module reports; `latched` ones are cleared by the read that returns them."""
+
+    name: str
+    help: str
+    latched: bool = True
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+
+RX_LOS: Final = Flag("rx_los", "Loss of signal at the media input.")
+TX_LOS: Final = Flag("tx_los", "Loss of signal at the host input.")
+RX_CDR_LOL: Final = Flag("rx_cdr_lol", "Clock recovery of the media input lost lock.")
+TX_CDR_LOL: Final = Flag("tx_cdr_lol", "Clock recovery of the host input lost lock.")
+TX_FAULT: Final = Flag("tx_fault", "Fault of the transmitter.")
+TX_ADAPTIVE_EQ_FAULT: Final = Flag("tx_adaptive_eq_fault", "Adaptive equaliser of the host input failed.")
+DATA_PATH_STATE_CHANGED: Final = Flag("data_path_state_changed", "The data path of a lane changed state.")
+MODULE_STATE_CHANGED: Final = Flag("module_state_changed", "The module changed state.")
+
+ALARMED: Final = (
+    "temperature", "supply_voltage", "aux1", "aux2", "aux3", "custom",
+    "tx_power", "tx_bias", "rx_power", "laser_temperature", "tec_current",
+)  # fmt: skip
+BOUNDS: Final = ("high_alarm", "low_alarm", "high_warning", "low_warning")
+"""The order in which all three specifications store the four thresholds and flags of a monitor."""
+
+ALARM_FLAGS: Final = {
+    (name, bound): Flag(f"{name}_{bound}", f"The module's own {bound.replace('_', ' ')} of {name}.")
+    for name in ALARMED
+    for bound in BOUNDS
+}
+
+QUANTITIES: Final = tuple(v for v in list(globals().values()) if isinstance(v, Quantity))
+FLAGS: Final = (
+    *(v for v in list(globals().values()) if isinstance(v, Flag)),
+    *ALARM_FLAGS.values(),
+)

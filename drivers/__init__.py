@@ -1,0 +1,1 @@
+"""Ways to a module: each driver fetches bytes or decoded values, nothing else."""
