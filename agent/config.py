@@ -150,9 +150,7 @@ def _explain(error: ValidationError, text: str, name: str) -> list[str]:
     lines: list[str] = []
     for item in error.errors(include_url=False):
         path = [part for part in item["loc"] if part not in _TAGS]
-        where = ".".join(f"[{part}]" if isinstance(part, int) else str(part) for part in path).replace(
-            ".[", "["
-        )
+        where = ".".join(f"[{part}]" if isinstance(part, int) else str(part) for part in path).replace(".[", "[")
         message = item["msg"]
         if item["type"] == "extra_forbidden":
             message = f"unknown key{_nearest(str(path[-1]), path[:-1])}"
