@@ -1,0 +1,25 @@
+"""What tests share: where the recordings are, when they are there."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def find_shared() -> Path | None:
+    """The folder with the recordings: $OPTICD_SHARED, or `shared` beside the checkout."""
+    shared = Path(os.environ.get("OPTICD_SHARED", ROOT.parent / "shared"))
+    return shared if (shared / "data").is_dir() else None
+
+
+SHARED = find_shared()
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """`shared/data`, or a skip that says where it was looked for."""
+    if SHARED is None:
+        pytest.skip("the recordings are not here: set OPTICD_SHARED or put them in ../shared")
+    return SHARED / "data"
