@@ -1,0 +1,1 @@
+"""Tests: literals in, literals out; fakes at the wire."""
