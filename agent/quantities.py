@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from math import log10
 from typing import Final
 
 
@@ -56,6 +57,15 @@ RX_POWER: Final = Quantity("rx_power", Unit.WATT, "Optical power received.")
 TX_BIAS: Final = Quantity("tx_bias", Unit.AMPERE, "Bias current of the transmit laser.")
 MEDIA_SNR: Final = Quantity("media_snr", Unit.DB, "Signal-to-noise ratio at the media input.")
 HOST_SNR: Final = Quantity("host_snr", Unit.DB, "Signal-to-noise ratio at the host input.")
+
+
+DBM_FLOOR: Final = -40.0
+"""What 0 W is shown as: one least significant bit of every specification is exactly -40 dBm."""
+
+
+def dbm(watts: float) -> float:
+    """Optical power in dBm, for display."""
+    return 10.0 * log10(watts) + 30.0 if watts > 0.0 else DBM_FLOOR
 
 
 @dataclass(frozen=True, slots=True, eq=False)
