@@ -1,0 +1,85 @@
+"""The config file: what is accepted, and what every mistake says."""
+
+from pathlib import Path
+
+import pytest
+
+from agent import config
+from agent.errors import ConfigError
+
+GOOD = """
+[agent]
+device = "leaf-17"
+poll_interval = 5
+
+[[source]]
+type = "i2c"
+bus = "12"
+port = "Ethernet0"
+
+[exporter.prometheus]
+listen = "127.0.0.1:0"
+
+[exporter.mqtt]
+url = "mqtt://broker.example:1883"
+"""
+
+
+def test_a_good_file() -> None:
+    loaded = config.parse(GOOD, name="good.toml")
+    assert loaded.agent.device == "leaf-17"
+    assert loaded.agent.poll_interval == 5.0
+    assert [source.type for source in loaded.source] == ["i2c"]
+    assert loaded.exporter.mqtt is not None
+
+
+def test_an_empty_file_is_all_defaults() -> None:
+    loaded = config.parse("", name="empty.toml")
+    assert loaded.agent.poll_interval == 10.0
+    assert loaded.exporter.prometheus is not None
+    assert loaded.exporter.prometheus.listen == "127.0.0.1:10800"
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        (
+            "[agent]\npol_interval = 3\n",
+            "bad.toml:2: agent.pol_interval: unknown key, did you mean 'poll_interval'?",
+        ),
+        ("[agnet]\n", "bad.toml:1: agnet: unknown key, did you mean 'agent'?"),
+        (
+            "[agent]\ndevice = 'x'\npoll_interval = 'fast'\n",
+            "bad.toml:3: agent.poll_interval: Input should be a valid",
+        ),
+        (
+            "[[source]]\ntype = 'i2c'\nbus = '1'\n[[source]]\ntype = 'i2c'\nbuss = '2'\n",
+            "bad.toml:6: source[1].buss",
+        ),
+        ("[[source]]\ntype = 'i3c'\n", "source[0]: Input tag 'i3c'"),
+        ("[exporter.mqtt]\nurl = 'http://x'\n", "bad.toml:2: exporter.mqtt.url: "),
+        ("[agent\n", "bad.toml: "),
+    ],
+)
+def test_a_mistake_names_its_place(text: str, want: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.parse(text, name="bad.toml")
+    assert want in str(caught.value)
+
+
+def test_every_mistake_is_told() -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.parse("[agent]\nfoo = 1\nbar = 2\n", name="bad.toml")
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        config.load(tmp_path / "nope.toml")
+
+
+def test_a_file_that_is_not_text(tmp_path: Path) -> None:
+    path = tmp_path / "binary.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        config.load(path)
