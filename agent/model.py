@@ -224,6 +224,11 @@ class LinkEvent:
     cause: DownCause = DownCause.UNKNOWN
     unseen: int = 0
 
+    @property
+    def downs(self) -> int:
+        """How many transitions to down it stands for, the unseen ones included."""
+        return 0 if self.up else 1 + self.unseen // 2
+
 
 class ModuleChange(Enum):
     """What happened to the module of a cage."""

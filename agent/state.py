@@ -8,6 +8,7 @@ from typing import TypeVar
 from agent.model import (
     AlertEvent,
     DownCause,
+    Link,
     LinkEvent,
     ModuleChange,
     ModuleEvent,
@@ -31,6 +32,8 @@ class LinkState:
     """Up time of the periods that ended; add the running one with `up_seconds_at`."""
     up_since: float | None = None
     """Monotonic seconds since when the link is up."""
+    info: Link = field(default_factory=Link)
+    """Names and numbers of the interface, for display."""
 
     def up_seconds_at(self, monotonic: float) -> float:
         """Total up time in seconds, the running period included."""
