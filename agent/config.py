@@ -5,7 +5,7 @@ import re
 import socket
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -149,7 +149,9 @@ def load(path: Path) -> Config:
 def _explain(error: ValidationError, text: str, name: str) -> list[str]:
     lines: list[str] = []
     for item in error.errors(include_url=False):
-        path = [part for part in item["loc"] if part not in _TAGS]
+        # pydantic puts the tag of a union (the source's type) into the path: no key of the file.
+        loc = item["loc"]
+        path = [part for at, part in enumerate(loc) if not (at and isinstance(loc[at - 1], int) and part in _TAGS)]
         where = ".".join(f"[{part}]" if isinstance(part, int) else str(part) for part in path).replace(".[", "[")
         message = item["msg"]
         if item["type"] == "extra_forbidden":
@@ -159,25 +161,26 @@ def _explain(error: ValidationError, text: str, name: str) -> list[str]:
     return lines
 
 
-_TAGS = {"i2c", "fake", "sysfs", "ethtool", "serial", "snmp", "sonic"}
-
-
 def _nearest(key: str, path: list[int | str]) -> str:
-    near = difflib.get_close_matches(key, _keys(path), n=1)
+    known = [name for section in _sections(path) for name in section.model_fields]
+    near = difflib.get_close_matches(key, known, n=1)
     return f", did you mean {near[0]!r}?" if near else ""
 
 
-def _keys(path: list[int | str]) -> list[str]:
-    tables: dict[str, list[type[Section]]] = {
-        "": [Config],
-        "agent": [Agent],
-        "source": [I2cSource, FakeSource],
-        "exporter": [Exporter],
-        "exporter.prometheus": [Prometheus],
-        "exporter.mqtt": [Mqtt],
-    }
-    name = ".".join(str(part) for part in path if not isinstance(part, int))
-    return [key for model in tables.get(name, []) for key in model.model_fields]
+def _sections(path: list[int | str]) -> list[type[Section]]:
+    """The models that the table at this path can be."""
+    found: list[type[Section]] = [Config]
+    for part in path:
+        if not isinstance(part, int):
+            fields = [section.model_fields[part] for section in found if part in section.model_fields]
+            found = [model for field in fields for model in _models_in(field.annotation)]
+    return found
+
+
+def _models_in(annotation: Any) -> list[type[Section]]:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return [annotation]
+    return [model for inner in get_args(annotation) for model in _models_in(inner)]
 
 
 def _line_of(path: list[Any], text: str) -> int:
@@ -196,3 +199,6 @@ def _line_of(path: list[Any], text: str) -> int:
             if key and path and key[1].strip('"') == str(path[-1]):
                 return number
     return 0
+
+
+_TAGS = {get_args(model.model_fields["type"].annotation)[0] for model in _models_in(Source)}
