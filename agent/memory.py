@@ -1,6 +1,7 @@
 """Addresses inside a module, the bytes known of it, and the ways to fetch more."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 I2C_MODULE: Final = 0x50
@@ -96,6 +97,19 @@ class Memory:
                 offset += length
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How the pages of a module are reached; a module of unknown shape is never written to.
+
+    `family` is the name of the memory map, `flat` True when PageSelect must not be written, and with more than
+    one of `banks` BankSelect is written too.
+    """
+
+    family: str = ""
+    flat: bool = True
+    banks: int = 1
+
+
 class I2cBus(Protocol):
     """One I2C bus, used from one thread at a time. Calls block and are bounded by the driver's own limits."""
 
@@ -112,7 +126,13 @@ class I2cBus(Protocol):
 
 
 class ModuleMemory(Protocol):
-    """The memory of the module in one cage. Blocks; called from one worker thread at a time."""
+    """The memory of the module in one cage. Blocks; called from one worker thread at a time.
+
+    Whoever identified the module sets `shape`; until then, and after a removal, it is `Shape()`: lower memory and
+    upper page 00h can be read. A way in that needs no page select ignores it.
+    """
+
+    shape: Shape
 
     def read(self, span: Span) -> bytes:
         """Exactly `span.length` bytes, or a `DriverError`."""
