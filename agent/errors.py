@@ -3,9 +3,11 @@
 OpticError
 |-- ConfigError             a file or an option is not what it should be (exit 2)
 |-- DecodeError             bytes that no memory map explains
+|-- Busy                    more was asked for than can be done now
 `-- DriverError             one transaction failed
     |-- BusError            the bus itself: it is closed and opened again
     |   |-- BusGone         adapter, device node or interface removed
+    |   |-- BusHung         a call that never came back; its thread was given up
     |   `-- BusTimeout      no answer in time, arbitration lost for good
     |-- ModuleAbsent        nothing acknowledges the address
     |-- PageRefused         the module mapped another page than asked for
@@ -40,6 +42,12 @@ class DecodeError(OpticError):
     reason = "decode"
 
 
+class Busy(OpticError):
+    """More was asked for than can be done now; nothing is wrong with what was asked."""
+
+    reason = "busy"
+
+
 class DriverError(OpticError):
     """One transaction failed. `reason` is a metric label, so it never changes."""
 
@@ -58,6 +66,10 @@ class BusError(DriverError):
 
 class BusGone(BusError):
     reason = "bus_gone"
+
+
+class BusHung(BusError):
+    reason = "bus_hung"
 
 
 class BusTimeout(BusError):
