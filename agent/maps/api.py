@@ -1,4 +1,16 @@
-"""What the poller and the command line ask of a memory map, whatever the specification behind it."""
+"""What the poller and the command line ask of a memory map, whatever the specification behind it.
+
+A module is refreshed by three plans of its `Description`:
+
+- `plan()`, every period: module state, monitors and flags, in as few reads as possible.
+- `plan(slow=True)`, on its own period: everything else that moves (VDM, coherent, tuning, lasers), and what
+  seldom moves and needs reads of its own: data path states, active applications, disabled transmitters. Run it once
+  after an insertion and again at once when a refresh shows `data_path_state_changed`, `module_state_changed` or
+  another module state than before.
+- `plan(flags=False)`, in place of the first where another daemon owns the clear-on-read flags.
+
+No value is in both plans, so `overlay(fast, slow)` puts the last result of the slow plan under each refresh.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +37,7 @@ class Values:
     coherent: Mapping[str, Stats] = field(default_factory=dict[str, Stats])
     lasers: tuple[Laser, ...] = ()
     tunable: Tunable = field(default_factory=Tunable)
+    fec: Mapping[str, int] = field(default_factory=dict[str, int])
     unread: tuple[str, ...] = ()
     errors: tuple[Trouble, ...] = ()
     data_ready: bool = True
@@ -42,6 +55,32 @@ class Plan(Protocol):
     def decode(self, blocks: Sequence[bytes | None]) -> Values:
         """`blocks[i]` holds the bytes of `spans[i]`, None where the read failed (its quantities are `unread`)."""
         ...
+
+    def decode_memory(self, memory: Memory) -> Values:
+        """The same from saved memory, in which pages may be missing or short."""
+        ...
+
+
+def overlay(fast: Values, slow: Values) -> Values:
+    """One refresh with what the slow plan read last; where both should hold a key, the refresh wins."""
+    return Values(
+        module_state=fast.module_state or slow.module_state,
+        values={**slow.values, **fast.values},
+        lanes={**slow.lanes, **fast.lanes},
+        flags={**slow.flags, **fast.flags},
+        lane_flags={**slow.lane_flags, **fast.lane_flags},
+        data_path_states=fast.data_path_states or slow.data_path_states,
+        lane_applications=fast.lane_applications or slow.lane_applications,
+        tx_disabled=fast.tx_disabled or slow.tx_disabled,
+        vdm=fast.vdm or slow.vdm,
+        coherent=fast.coherent or slow.coherent,
+        lasers=fast.lasers or slow.lasers,
+        tunable=fast.tunable or slow.tunable,
+        fec=fast.fec or slow.fec,
+        unread=tuple(dict.fromkeys((*fast.unread, *slow.unread))),
+        errors=(*fast.errors, *slow.errors),
+        data_ready=fast.data_ready,
+    )
 
 
 class Description(Protocol):
@@ -76,7 +115,8 @@ class Description(Protocol):
     def plan(self, *, flags: bool = True, slow: bool = False) -> Plan:
         """The compiled plan of one refresh: without the clear-on-read bytes when `flags` is False.
 
-        `slow` is the plan of the slow families (VDM, coherent, tuning) instead; its spans may be empty.
+        `slow` is the plan of the slow families instead (see above); its spans may be empty. Plans keep the last
+        flags they decoded, so each module has its own.
         """
         ...
 

@@ -1,0 +1,353 @@
+"""The plan compiler: the fields of one described module become the reads and the unpackers of a refresh.
+
+    items = [place(TEMPERATURE), place(RX_POWER, lanes={1, 2, 3, 4}), place(RX_LOS, lanes={1, 2, 3, 4})]
+    plan = compile_plan(items, avoid=CLEAR_ON_READ)
+    blocks = [module.read(span) for span in plan.spans]
+    values = plan.decode(blocks)
+
+Everything that can be known before the bytes arrive is worked out once, at compile time; `decode` only unpacks,
+divides and fills dictionaries. A family whose layout the bytes themselves declare (VDM, coherent, lasers) is a
+`Part`: it says which spans it wants and adds to the `Draft` of the refresh.
+"""
+
+import struct
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final, NamedTuple, Protocol
+
+from agent.maps.api import Values
+from agent.memory import Memory, Span, merge
+from agent.model import DATA_PATH_STATES, MODULE_STATES, LaneFlags, Laser, Stats, Trouble, Tunable, VdmSample
+from agent.quantities import Flag, Quantity
+from agent.registers import Item, Kind, f16
+
+GAP: Final = 128
+"""Bytes worth reading in vain: any hole of one page, since another read costs a page select, its hold-off and check."""
+
+
+@dataclass(slots=True)
+class Draft:
+    """A refresh in the making: the part of `Values` that is open for additions by a `Part`."""
+
+    values: dict[Quantity, float] = field(default_factory=dict[Quantity, float])
+    lanes: dict[Quantity, dict[int, float]] = field(default_factory=dict[Quantity, dict[int, float]])
+    vdm: list[VdmSample] = field(default_factory=list[VdmSample])
+    coherent: dict[str, Stats] = field(default_factory=dict[str, Stats])
+    lasers: list[Laser] = field(default_factory=list[Laser])
+    tunable: Tunable = field(default_factory=Tunable)
+    fec: dict[str, int] = field(default_factory=dict[str, int])
+    unread: list[str] = field(default_factory=list[str])
+    errors: list[Trouble] = field(default_factory=list[Trouble])
+
+
+class Part(Protocol):
+    """A family of values that is more than rows of fields."""
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """The bytes it wants, each within one page."""
+        ...
+
+    def decode(self, blocks: Sequence[bytes | None], draft: Draft) -> None:
+        """Add what the blocks say (one a span, None: could not be read); name in `draft.unread` what is missing."""
+        ...
+
+
+def compile_plan(
+    items: Iterable[Item],
+    *,
+    parts: Sequence[Part] = (),
+    windows: Iterable[Span] = (),
+    avoid: Iterable[Span] = (),
+    gap: int = GAP,
+    unread: Iterable[str] = (),
+    module_state: str = "",
+) -> "CompiledPlan":
+    """The plan that reads `items` and `parts`.
+
+    Spans at most `gap` bytes apart become one read, unless bytes of `avoid` (clear on read) lie between them. A
+    span that touches one of `windows` is read as that whole window. `unread` names what is always missing.
+    `module_state` is the state of a module that has no register for it.
+    """
+    items = tuple(items)
+    wanted = [item.span for item in items] + [span for part in parts for span in part.spans]
+    wanted += [window for window in windows if any(_overlap(window, span) for span in wanted)]
+    return CompiledPlan(items, tuple(parts), _reads(wanted, tuple(avoid), gap), tuple(unread), module_state)
+
+
+def _reads(wanted: Iterable[Span], avoid: Sequence[Span], gap: int) -> tuple[Span, ...]:
+    joined: list[Span] = []
+    for span in merge(wanted):
+        last = joined[-1] if joined else None
+        hole = last and last._replace(offset=last.end, length=span.offset - last.end)
+        if last and hole and 0 <= hole.length <= gap and _overlap(last, span, ignore_offsets=True):
+            whole = last._replace(length=span.end - last.offset)
+            if not any(_overlap(hole, latched) for latched in avoid):
+                joined[-1] = whole
+                continue
+        joined.append(span)
+    # The highest bank first: bank 0 is left selected for whoever reads without knowing of banks.
+    return tuple(sorted(joined, key=lambda span: (span.i2c, span.upper, -span.bank, span.page, span.offset)))
+
+
+def _overlap(one: Span, other: Span, *, ignore_offsets: bool = False) -> bool:
+    if (one.i2c, one.upper) != (other.i2c, other.upper):
+        return False
+    if one.upper and (one.page, one.bank) != (other.page, other.bank):
+        return False
+    return ignore_offsets or (one.offset < other.end and other.offset < one.end)
+
+
+class _Place(NamedTuple):
+    """Where bytes begin: in which block, and where in it."""
+
+    block: int
+    at: int
+
+
+class _Column(NamedTuple):
+    """Words of one quantity, lane by lane; `lanes` () is one word of the module."""
+
+    quantity: Quantity
+    place: _Place
+    unpack: Callable[[bytes, int], tuple[int, ...]]
+    scale: Callable[[Sequence[int]], list[float]]
+    lanes: tuple[int, ...]
+
+
+class _FlagBytes(NamedTuple):
+    """One byte of a flag over lanes, and what each of its 256 values means as a mask of lanes."""
+
+    flag: Flag
+    place: _Place
+    offered: int
+    table: tuple[int, ...]
+
+
+class _Small(NamedTuple):
+    """One value smaller than a byte, or a byte; `lane` 0 is the module."""
+
+    subject: Flag | str
+    place: _Place
+    shift: int
+    mask: int
+    lane: int
+
+
+class CompiledPlan:
+    """The `agent.maps.api.Plan` of one module; while the flags' bytes stay, it hands out the last flags again."""
+
+    __slots__ = (
+        "_columns", "_flag_bytes", "_flag_key", "_flag_runs", "_flags", "_items", "_keys", "_module_state",
+        "_parts", "_settings", "_shared", "_unread", "spans",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        items: tuple[Item, ...],
+        parts: tuple[Part, ...],
+        spans: tuple[Span, ...],
+        unread: tuple[str, ...],
+        module_state: str,
+    ) -> None:
+        self.spans = spans
+        self._items = items
+        self._unread = unread
+        self._module_state = module_state
+        self._parts = [(part, [_locate(spans, span) for span in part.spans]) for part in parts]
+        quantities = [item for item in items if isinstance(item.field.subject, Quantity)]
+        flags = [item for item in items if isinstance(item.field.subject, Flag)]
+        self._columns = [_column(item, _locate(spans, item.span)) for item in quantities]
+        self._flag_bytes = [row for item in flags if item.lanes for row in _flag_bytes(item, spans)]
+        self._flags = [row for item in flags if not item.lanes for row in _small(item, spans)]
+        named = (item for item in items if isinstance(item.field.subject, str))
+        self._settings = [row for item in named for row in _small(item, spans)]
+        self._keys = [
+            tuple(dict.fromkeys(i.field.name for i in quantities if _locate(spans, i.span).block == block))
+            for block in range(len(spans))
+        ]
+        runs = [(_locate(spans, span), span.length) for span in merge((item.span for item in flags), gap=GAP)]
+        self._flag_runs = [(place.block, place.at, place.at + length) for place, length in runs]
+        self._flag_key: list[bytes | None] | None = None
+        self._shared: tuple[Mapping[Flag, bool], Mapping[Flag, LaneFlags]] = ({}, {})
+
+    def decode(self, blocks: Sequence[bytes | None]) -> Values:
+        """`blocks[i]` holds the bytes of `spans[i]`, None where the read failed (its quantities are `unread`)."""
+        blocks = [
+            block if block is not None and len(block) >= span.length else None
+            for block, span in zip(blocks, self.spans, strict=True)
+        ]
+        draft = Draft()
+        for part, places in self._parts:
+            part.decode([_cut(blocks, place, span) for place, span in zip(places, part.spans, strict=True)], draft)
+        return self._decode(blocks, draft)
+
+    def decode_memory(self, memory: Memory) -> Values:
+        """The same from saved memory, where pages may be missing or short: each field counts for itself."""
+        blocks = [memory.get(span) for span in self.spans]
+        if None not in blocks:
+            return self.decode(blocks)
+        known = [item for item in self._items if item.span in memory]
+        lost = [item for item in self._items if item.span not in memory]
+        draft = Draft(unread=[item.field.name for item in lost if isinstance(item.field.subject, Quantity)])
+        for part, _ in self._parts:
+            part.decode([memory.get(span) for span in part.spans], draft)
+        rest = CompiledPlan(tuple(known), (), merge(i.span for i in known), self._unread, self._module_state)
+        return rest._decode([memory.get(span) for span in rest.spans], draft)
+
+    def _decode(self, blocks: Sequence[bytes | None], draft: Draft) -> Values:
+        values, lanes = draft.values, draft.lanes
+        for quantity, (index, at), unpack, scale, numbers in self._columns:
+            block = blocks[index]
+            if block is None:
+                continue
+            words = scale(unpack(block, at))
+            if not numbers:
+                values[quantity] = words[0]
+            elif quantity in lanes:
+                lanes[quantity].update(zip(numbers, words, strict=True))
+            else:
+                lanes[quantity] = dict(zip(numbers, words, strict=True))
+        flags, lane_flags = self._decode_flags(blocks)
+        state, ready, paths, applications, disabled = self._decode_settings(blocks)
+        if None in blocks:
+            draft.unread += [
+                key for keys, block in zip(self._keys, blocks, strict=True) if block is None for key in keys
+            ]
+        unread = (*dict.fromkeys(draft.unread), *self._unread) if draft.unread else self._unread
+        return Values(
+            module_state=state,
+            values=values,
+            lanes=lanes,
+            flags=flags,
+            lane_flags=lane_flags,
+            data_path_states=paths,
+            lane_applications=applications,
+            tx_disabled=disabled,
+            vdm=tuple(draft.vdm),
+            coherent=draft.coherent,
+            lasers=tuple(draft.lasers),
+            tunable=draft.tunable,
+            fec=draft.fec,
+            unread=unread,
+            errors=tuple(draft.errors),
+            data_ready=ready,
+        )
+
+    def _decode_flags(self, blocks: Sequence[bytes | None]) -> tuple[Mapping[Flag, bool], Mapping[Flag, LaneFlags]]:
+        key = [block[a:b] if (block := blocks[index]) is not None else None for index, a, b in self._flag_runs]
+        if key == self._flag_key:
+            return self._shared
+        flags = {
+            row.subject: bool(block[row.place.at] >> row.shift & row.mask)
+            for row in self._flags
+            if (block := blocks[row.place.block]) is not None and isinstance(row.subject, Flag)
+        }
+        masks: dict[Flag, tuple[int, int]] = {}
+        for flag, (index, at), offered, table in self._flag_bytes:
+            block = blocks[index]
+            if block is not None:
+                before, active = masks.get(flag, (0, 0))
+                masks[flag] = before | offered, active | table[block[at]]
+        self._flag_key = key
+        self._shared = flags, {flag: LaneFlags(*mask) for flag, mask in masks.items()}
+        return self._shared
+
+    def _decode_settings(
+        self, blocks: Sequence[bytes | None]
+    ) -> tuple[str, bool, dict[int, int], dict[int, int], dict[int, bool]]:
+        state, ready = self._module_state, True
+        paths: dict[int, int] = {}
+        applications: dict[int, int] = {}
+        disabled: dict[int, bool] = {}
+        for subject, (index, at), shift, mask, lane in self._settings:
+            block = blocks[index]
+            if block is None:
+                continue
+            value = block[at] >> shift & mask
+            if subject == "module_state":
+                state = MODULE_STATES.get(value, "")
+            elif subject == "data_path_states":
+                if value in DATA_PATH_STATES:
+                    paths[lane] = value
+            elif subject == "lane_applications":
+                if value:
+                    applications[lane] = value
+            elif subject == "tx_disabled":
+                disabled[lane] = bool(value)
+            elif subject == "data_not_ready":
+                ready = not value
+        return state, ready, paths, applications, disabled
+
+
+def _locate(spans: Sequence[Span], wanted: Span) -> _Place:
+    for block, span in enumerate(spans):
+        if _overlap(span, wanted) and span.offset <= wanted.offset and wanted.end <= span.end:
+            return _Place(block, wanted.offset - span.offset)
+    raise LookupError(f"no read covers {wanted}")
+
+
+def _cut(blocks: Sequence[bytes | None], place: _Place, span: Span) -> bytes | None:
+    block = blocks[place.block]
+    return None if block is None else block[place.at : place.at + span.length]
+
+
+def _column(item: Item, place: _Place) -> _Column:
+    row, subject = item.field, item.field.subject
+    if row.bits or not isinstance(subject, Quantity):
+        raise TypeError(f"{row.name}: a quantity needs whole words")
+    used = [at for at, lane in enumerate(item.lanes) if lane]
+    lanes = item.lanes[used[0] : used[-1] + 1] if used else (1,)
+    layout = "".join(row.kind.letter if lane else f"{row.kind.size}x" for lane in lanes)
+    unpack = struct.Struct(row.kind.order + layout).unpack_from
+    return _Column(subject, place, unpack, _scale(item), tuple(lane for lane in item.lanes if lane))
+
+
+def _scale(item: Item) -> Callable[[Sequence[int]], list[float]]:
+    """`Item.scale` for a whole row, without a call for each word where there is no need."""
+    num, den = item.field.lsb.numerator, item.field.lsb.denominator
+    if (convert := item.convert) is not None:
+        return lambda words: [convert(word) for word in words]
+    if item.field.kind is Kind.F16:
+        return lambda words: [f16(word) * num / den for word in words]
+    if num == 1:
+        return lambda words: [word / den for word in words]
+    return lambda words: [word * num / den for word in words]
+
+
+def _small(item: Item, spans: Sequence[Span]) -> list[_Small]:
+    row = item.field
+    place = _locate(spans, item.span)
+    first = item.span.offset - row.offset
+    mask = (1 << row.width) - 1 if row.bits else 0xFF
+    starts = row.bits or tuple(range(0, 8 * row.count, 8))
+    return [
+        _Small(_named(row.subject), _Place(place.block, place.at + (at >> 3) - first), at & 7, mask, lane)
+        for at, lane in zip(starts, item.lanes or (0,) * len(starts), strict=True)
+        if lane or not item.lanes
+    ]
+
+
+def _named(subject: Quantity | Flag | str) -> Flag | str:
+    if isinstance(subject, Quantity):
+        raise TypeError(f"{subject} is no flag")
+    return subject
+
+
+def _flag_bytes(item: Item, spans: Sequence[Span]) -> list[_FlagBytes]:
+    bits: dict[_Place, list[tuple[int, int]]] = {}
+    for row in _small(item, spans):
+        bits.setdefault(row.place, []).append((row.shift, row.lane))
+    flag = item.field.subject
+    return [
+        _FlagBytes(flag, place, sum(1 << lane - 1 for _, lane in lanes), _table(tuple(lanes)))
+        for place, lanes in bits.items()
+        if isinstance(flag, Flag)
+    ]
+
+
+@lru_cache(maxsize=256)
+def _table(lanes: tuple[tuple[int, int], ...]) -> tuple[int, ...]:
+    """For every byte the mask of lanes whose bit is set in it; shared by all flags of that layout."""
+    return tuple(sum((byte >> bit & 1) << lane - 1 for bit, lane in lanes) for byte in range(256))
