@@ -23,7 +23,7 @@ from agent.quantities import Flag, Quantity
 from agent.registers import Item, Kind, f16
 
 GAP: Final = 128
-"""Bytes worth reading in vain: any hole of one page, since another read costs a page select, its hold-off and check."""
+"""Bytes worth reading in vain: any hole of a page, since another read costs a page select, a hold-off, a check."""
 
 
 @dataclass(slots=True)
