@@ -12,7 +12,6 @@ divides and fills dictionaries. A family whose layout the bytes themselves decla
 
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
 
@@ -20,25 +19,27 @@ from agent.maps.api import Values
 from agent.memory import Memory, Span, merge
 from agent.model import DATA_PATH_STATES, MODULE_STATES, LaneFlags, Laser, Stats, Trouble, Tunable, VdmSample
 from agent.quantities import Flag, Quantity
-from agent.registers import Item, Kind, f16
+from agent.registers import Item, Kind
 
 GAP: Final = 128
 """Bytes worth reading in vain: any hole of a page, since another read costs a page select, a hold-off, a check."""
 
 
-@dataclass(slots=True)
 class Draft:
     """A refresh in the making: the part of `Values` that is open for additions by a `Part`."""
 
-    values: dict[Quantity, float] = field(default_factory=dict[Quantity, float])
-    lanes: dict[Quantity, dict[int, float]] = field(default_factory=dict[Quantity, dict[int, float]])
-    vdm: list[VdmSample] = field(default_factory=list[VdmSample])
-    coherent: dict[str, Stats] = field(default_factory=dict[str, Stats])
-    lasers: list[Laser] = field(default_factory=list[Laser])
-    tunable: Tunable = field(default_factory=Tunable)
-    fec: dict[str, int] = field(default_factory=dict[str, int])
-    unread: list[str] = field(default_factory=list[str])
-    errors: list[Trouble] = field(default_factory=list[Trouble])
+    __slots__ = ("coherent", "errors", "fec", "lanes", "lasers", "tunable", "unread", "values", "vdm")
+
+    def __init__(self) -> None:
+        self.values: dict[Quantity, float] = {}
+        self.lanes: dict[Quantity, dict[int, float]] = {}
+        self.vdm: list[VdmSample] = []
+        self.coherent: dict[str, Stats] = {}
+        self.lasers: list[Laser] = []
+        self.tunable: Tunable = {}
+        self.fec: dict[str, int] = {}
+        self.unread: list[str] = []
+        self.errors: list[Trouble] = []
 
 
 class Part(Protocol):
@@ -112,23 +113,32 @@ class _Column(NamedTuple):
     quantity: Quantity
     place: _Place
     unpack: Callable[[bytes, int], tuple[int, ...]]
-    scale: Callable[[Sequence[int]], list[float]]
+    divisor: int
+    """What a word is divided by, where that is all there is to do; else 0."""
+    scale: Callable[[int], float]
     lanes: tuple[int, ...]
 
 
-class _FlagBytes(NamedTuple):
-    """One byte of a flag over lanes, and what each of its 256 values means as a mask of lanes."""
+class _LaneFlag(NamedTuple):
+    """One byte of a flag over lanes, and what each of its 256 values means."""
 
     flag: Flag
     place: _Place
-    offered: int
-    table: tuple[int, ...]
+    table: tuple[LaneFlags, ...]
+
+
+class _ModuleFlag(NamedTuple):
+    """One bit that speaks of the module; `mask` is within its byte."""
+
+    flag: Flag
+    place: _Place
+    mask: int
 
 
 class _Small(NamedTuple):
     """One value smaller than a byte, or a byte; `lane` 0 is the module."""
 
-    subject: Flag | str
+    name: str
     place: _Place
     shift: int
     mask: int
@@ -139,8 +149,8 @@ class CompiledPlan:
     """The `agent.maps.api.Plan` of one module; while the flags' bytes stay, it hands out the last flags again."""
 
     __slots__ = (
-        "_columns", "_flag_bytes", "_flag_key", "_flag_runs", "_flags", "_items", "_keys", "_module_state",
-        "_parts", "_settings", "_shared", "_unread", "spans",
+        "_columns", "_flag_key", "_flag_runs", "_flags", "_items", "_keys", "_lane_flags", "_module_state",
+        "_parts", "_settings", "_shared", "_sizes", "_unread", "spans",
     )  # fmt: skip
 
     def __init__(
@@ -152,6 +162,7 @@ class CompiledPlan:
         module_state: str,
     ) -> None:
         self.spans = spans
+        self._sizes = [span.length for span in spans]
         self._items = items
         self._unread = unread
         self._module_state = module_state
@@ -159,8 +170,8 @@ class CompiledPlan:
         quantities = [item for item in items if isinstance(item.field.subject, Quantity)]
         flags = [item for item in items if isinstance(item.field.subject, Flag)]
         self._columns = [_column(item, _locate(spans, item.span)) for item in quantities]
-        self._flag_bytes = [row for item in flags if item.lanes for row in _flag_bytes(item, spans)]
-        self._flags = [row for item in flags if not item.lanes for row in _small(item, spans)]
+        self._lane_flags = [row for item in flags if item.lanes for row in _lane_flag(item, spans)]
+        self._flags = [row for item in flags if not item.lanes for row in _module_flag(item, spans)]
         named = (item for item in items if isinstance(item.field.subject, str))
         self._settings = [row for item in named for row in _small(item, spans)]
         self._keys = [
@@ -174,10 +185,10 @@ class CompiledPlan:
 
     def decode(self, blocks: Sequence[bytes | None]) -> Values:
         """`blocks[i]` holds the bytes of `spans[i]`, None where the read failed (its quantities are `unread`)."""
-        blocks = [
-            block if block is not None and len(block) >= span.length else None
-            for block, span in zip(blocks, self.spans, strict=True)
-        ]
+        if len(blocks) != len(self._sizes):
+            raise ValueError(f"{len(blocks)} blocks for {len(self._sizes)} spans")
+        if any(map(_shorter, blocks, self._sizes)):
+            blocks = [None if _shorter(*pair) else pair[0] for pair in zip(blocks, self._sizes, strict=True)]
         draft = Draft()
         for part, places in self._parts:
             part.decode([_cut(blocks, place, span) for place, span in zip(places, part.spans, strict=True)], draft)
@@ -190,7 +201,8 @@ class CompiledPlan:
             return self.decode(blocks)
         known = [item for item in self._items if item.span in memory]
         lost = [item for item in self._items if item.span not in memory]
-        draft = Draft(unread=[item.field.name for item in lost if isinstance(item.field.subject, Quantity)])
+        draft = Draft()
+        draft.unread += [item.field.name for item in lost if isinstance(item.field.subject, Quantity)]
         for part, _ in self._parts:
             part.decode([memory.get(span) for span in part.spans], draft)
         rest = CompiledPlan(tuple(known), (), merge(i.span for i in known), self._unread, self._module_state)
@@ -198,17 +210,22 @@ class CompiledPlan:
 
     def _decode(self, blocks: Sequence[bytes | None], draft: Draft) -> Values:
         values, lanes = draft.values, draft.lanes
-        for quantity, (index, at), unpack, scale, numbers in self._columns:
+        for quantity, (index, at), unpack, divisor, scale, numbers in self._columns:
             block = blocks[index]
             if block is None:
                 continue
-            words = scale(unpack(block, at))
+            words = unpack(block, at)
             if not numbers:
-                values[quantity] = words[0]
-            elif quantity in lanes:
-                lanes[quantity].update(zip(numbers, words, strict=True))
+                values[quantity] = words[0] / divisor if divisor else scale(words[0])
+                continue
+            if divisor:
+                column = {lane: word / divisor for lane, word in zip(numbers, words, strict=False)}
             else:
-                lanes[quantity] = dict(zip(numbers, words, strict=True))
+                column = {lane: scale(word) for lane, word in zip(numbers, words, strict=False)}
+            if quantity in lanes:  # the lanes of another bank
+                lanes[quantity].update(column)
+            else:
+                lanes[quantity] = column
         flags, lane_flags = self._decode_flags(blocks)
         state, ready, paths, applications, disabled = self._decode_settings(blocks)
         if None in blocks:
@@ -240,18 +257,21 @@ class CompiledPlan:
         if key == self._flag_key:
             return self._shared
         flags = {
-            row.subject: bool(block[row.place.at] >> row.shift & row.mask)
-            for row in self._flags
-            if (block := blocks[row.place.block]) is not None and isinstance(row.subject, Flag)
+            flag: bool(block[at] & mask)
+            for flag, (index, at), mask in self._flags
+            if (block := blocks[index]) is not None
         }
-        masks: dict[Flag, tuple[int, int]] = {}
-        for flag, (index, at), offered, table in self._flag_bytes:
-            block = blocks[index]
-            if block is not None:
-                before, active = masks.get(flag, (0, 0))
-                masks[flag] = before | offered, active | table[block[at]]
+        lane_flags: dict[Flag, LaneFlags] = {}
+        for flag, (index, at), table in self._lane_flags:
+            if (block := blocks[index]) is None:
+                continue
+            now = table[block[at]]
+            before = lane_flags.get(flag)
+            if before is not None:  # another bank, or another byte of the same one
+                now = LaneFlags(before.offered | now.offered, before.active | now.active)
+            lane_flags[flag] = now
         self._flag_key = key
-        self._shared = flags, {flag: LaneFlags(*mask) for flag, mask in masks.items()}
+        self._shared = flags, lane_flags
         return self._shared
 
     def _decode_settings(
@@ -261,24 +281,28 @@ class CompiledPlan:
         paths: dict[int, int] = {}
         applications: dict[int, int] = {}
         disabled: dict[int, bool] = {}
-        for subject, (index, at), shift, mask, lane in self._settings:
+        for name, (index, at), shift, mask, lane in self._settings:
             block = blocks[index]
             if block is None:
                 continue
             value = block[at] >> shift & mask
-            if subject == "module_state":
+            if name == "module_state":
                 state = MODULE_STATES.get(value, "")
-            elif subject == "data_path_states":
+            elif name == "data_path_states":
                 if value in DATA_PATH_STATES:
                     paths[lane] = value
-            elif subject == "lane_applications":
+            elif name == "lane_applications":
                 if value:
                     applications[lane] = value
-            elif subject == "tx_disabled":
+            elif name == "tx_disabled":
                 disabled[lane] = bool(value)
-            elif subject == "data_not_ready":
+            elif name == "data_not_ready":
                 ready = not value
         return state, ready, paths, applications, disabled
+
+
+def _shorter(block: bytes | None, size: int) -> bool:
+    return block is not None and len(block) < size
 
 
 def _locate(spans: Sequence[Span], wanted: Span) -> _Place:
@@ -301,19 +325,9 @@ def _column(item: Item, place: _Place) -> _Column:
     lanes = item.lanes[used[0] : used[-1] + 1] if used else (1,)
     layout = "".join(row.kind.letter if lane else f"{row.kind.size}x" for lane in lanes)
     unpack = struct.Struct(row.kind.order + layout).unpack_from
-    return _Column(subject, place, unpack, _scale(item), tuple(lane for lane in item.lanes if lane))
-
-
-def _scale(item: Item) -> Callable[[Sequence[int]], list[float]]:
-    """`Item.scale` for a whole row, without a call for each word where there is no need."""
-    num, den = item.field.lsb.numerator, item.field.lsb.denominator
-    if (convert := item.convert) is not None:
-        return lambda words: [convert(word) for word in words]
-    if item.field.kind is Kind.F16:
-        return lambda words: [f16(word) * num / den for word in words]
-    if num == 1:
-        return lambda words: [word / den for word in words]
-    return lambda words: [word * num / den for word in words]
+    simple = item.convert is None and row.kind is not Kind.F16 and row.lsb.numerator == 1
+    numbers = tuple(lane for lane in item.lanes if lane)
+    return _Column(subject, place, unpack, row.lsb.denominator if simple else 0, item.scale, numbers)
 
 
 def _small(item: Item, spans: Sequence[Span]) -> list[_Small]:
@@ -323,31 +337,30 @@ def _small(item: Item, spans: Sequence[Span]) -> list[_Small]:
     mask = (1 << row.width) - 1 if row.bits else 0xFF
     starts = row.bits or tuple(range(0, 8 * row.count, 8))
     return [
-        _Small(_named(row.subject), _Place(place.block, place.at + (at >> 3) - first), at & 7, mask, lane)
+        _Small(row.name, _Place(place.block, place.at + (at >> 3) - first), at & 7, mask, lane)
         for at, lane in zip(starts, item.lanes or (0,) * len(starts), strict=True)
         if lane or not item.lanes
     ]
 
 
-def _named(subject: Quantity | Flag | str) -> Flag | str:
-    if isinstance(subject, Quantity):
-        raise TypeError(f"{subject} is no flag")
-    return subject
+def _module_flag(item: Item, spans: Sequence[Span]) -> list[_ModuleFlag]:
+    flag = item.field.subject
+    rows = _small(item, spans) if isinstance(flag, Flag) else []
+    return [_ModuleFlag(flag, row.place, row.mask << row.shift) for row in rows if isinstance(flag, Flag)]
 
 
-def _flag_bytes(item: Item, spans: Sequence[Span]) -> list[_FlagBytes]:
+def _lane_flag(item: Item, spans: Sequence[Span]) -> list[_LaneFlag]:
+    flag = item.field.subject
     bits: dict[_Place, list[tuple[int, int]]] = {}
     for row in _small(item, spans):
         bits.setdefault(row.place, []).append((row.shift, row.lane))
-    flag = item.field.subject
-    return [
-        _FlagBytes(flag, place, sum(1 << lane - 1 for _, lane in lanes), _table(tuple(lanes)))
-        for place, lanes in bits.items()
-        if isinstance(flag, Flag)
-    ]
+    return [_LaneFlag(flag, place, _table(tuple(lanes))) for place, lanes in bits.items() if isinstance(flag, Flag)]
 
 
 @lru_cache(maxsize=256)
-def _table(lanes: tuple[tuple[int, int], ...]) -> tuple[int, ...]:
-    """For every byte the mask of lanes whose bit is set in it; shared by all flags of that layout."""
-    return tuple(sum((byte >> bit & 1) << lane - 1 for bit, lane in lanes) for byte in range(256))
+def _table(lanes: tuple[tuple[int, int], ...]) -> tuple[LaneFlags, ...]:
+    """For every byte the lanes whose bit is set in it; shared by all flags of that layout."""
+    offered = sum(1 << lane - 1 for _, lane in lanes)
+    return tuple(
+        LaneFlags(offered, sum((byte >> bit & 1) << lane - 1 for bit, lane in lanes)) for byte in range(256)
+    )

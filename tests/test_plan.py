@@ -177,7 +177,7 @@ def test_parts_get_their_own_bytes() -> None:
 def test_what_no_read_covers_and_what_is_no_word_are_mistakes_of_the_map() -> None:
     with pytest.raises(TypeError, match="whole words"):
         compile_plan([place(Field(q.TEMPERATURE, offset=3, bits=(0,)))])
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(ValueError, match="0 blocks for 1 spans"):
         compile_plan([place(STATE)]).decode([])
 
 
