@@ -239,7 +239,9 @@ class LinuxI2cBus:
             if len(self._prepared) >= _CACHE_MAX:
                 self._prepared.clear()
             prepared = self._prepared[key] = _prepare(address, out, n)
-        self._calls.ioctl(fd, linux.I2C_RDWR, prepared.data)
+        done = self._calls.ioctl(fd, linux.I2C_RDWR, prepared.data)
+        if done != len(prepared.keep):
+            raise ShortRead(f"{self.path}: {done} messages of {len(prepared.keep)} done at {address:02X}h")
         return ctypes.string_at(prepared.answer, n) if n else b""
 
     # -- SMBus --------------------------------------------------------------------------------------------

@@ -153,6 +153,7 @@ class FakeAdapter:
         self._running = threading.Event()
         self._running.set()
         self._stalled_errno = 0
+        self._short = False
         self._waiting_to_plug = False
         self._lock = threading.RLock()
 
@@ -161,6 +162,15 @@ class FakeAdapter:
     def fail(self, code: int, *, times: int = 1) -> None:
         """The next transactions fail with this errno, and reach no device."""
         self._faults.extend([code] * times)
+
+    def short(self) -> None:
+        """The next combined transfer or block read ends early: one message, or one byte, less than asked for."""
+        self._short = True
+
+    def take_short(self) -> bool:
+        """Whether this is the transfer that ends early."""
+        short, self._short = self._short, False
+        return short
 
     def stall(self, code: int = 0) -> None:
         """From now on transactions hang until `release`; then they fail with `code`, or go on when it is 0."""
@@ -342,6 +352,8 @@ def _rdwr(adapter: FakeAdapter, arg: memoryview) -> int:
             raise _os_error(errno.EOPNOTSUPP)
         else:
             wanted.append((message.addr, message.len))
+    if adapter.take_short():
+        return count - 1
     results = iter(adapter.transact(wanted))
     for message in messages:
         if message.flags & _M_RD:
@@ -367,6 +379,9 @@ def _smbus(adapter: FakeAdapter, address: int, arg: memoryview) -> int:
     elif size == 1 and reads:
         ctypes.memmove(pointer, adapter.transact([(address, 1)])[0], 1)
     elif reads:
+        if at and adapter.take_short():
+            length -= 1
+            ctypes.memmove(pointer, bytes((length,)), 1)
         (data,) = adapter.transact([(address, bytes((command,))), (address, length)])
         ctypes.memmove(pointer + at, data, length)  # words are little endian, as the host is
     else:

@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract_table import pytest_runtest_logreport, pytest_terminal_summary
+
+__all__ = ("pytest_runtest_logreport", "pytest_terminal_summary")
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
