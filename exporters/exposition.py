@@ -1,0 +1,226 @@
+"""Prometheus text of every device, rendered port by port as events arrive, so that a scrape only joins it."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
+
+from agent.model import AlertEvent, LinkEvent, ModuleChange, ModuleEvent, PollFailed, PollTiming, Reading
+from agent.state import BusHealth, DeviceState, Discarded, Hub, LinkChanged, LinkState, PortState
+from exporters import families as f
+from exporters import samples
+from exporters.buses import BusText
+from exporters.families import Profile
+from exporters.layout import Layout, PowerUnit
+from exporters.porttext import PortText
+from exporters.samples import Group, Line, Sample
+from exporters.tables import Piece, Tables
+
+
+class _Port:
+    """Everything that is served of one port."""
+
+    def __init__(self, port: str, layout: Layout) -> None:
+        self._layout = layout
+        self._name = port
+        self._module = PortText(port, layout)
+        self._status = Group(layout, port)
+        self._last_success = Line(layout, port, f.LAST_SUCCESS)
+        self._link = Group(layout, port)
+        self._up_seconds = Line(layout, port, f.LINK_UP_SECONDS)
+        self._errors = Group(layout, port)
+        self._discarded = Group(layout, port)
+        self._alerts: dict[tuple[str, int], Group] = {}
+        self._error_counts = Counter[str]()
+        self._discarded_counts = Counter[str]()
+        self._shown: tuple[bool, bool, int] | None = None
+        self._hidden = False
+        """The counts are not shown while there is no module."""
+
+    def reading(self, reading: Reading, state: PortState) -> None:
+        """A poll worked."""
+        self.status(state)
+        if self._hidden:
+            self._hidden = False
+            self._errors.write(samples.counts(f.POLL_ERRORS, self._error_counts))
+            self._discarded.write(samples.counts(f.DISCARDED, self._discarded_counts))
+        self._last_success.write(reading.time)
+        self._module.reading(reading)
+        for trouble in reading.errors:
+            self.error(trouble.reason)
+
+    def failed(self, event: PollFailed, state: PortState) -> None:
+        """A poll gave no reading."""
+        self.status(state)
+        if event.present:
+            self._module.stale()
+            self.error(event.trouble.reason)
+        else:
+            self.gone()
+
+    def status(self, state: PortState) -> None:
+        """Show presence and swaps."""
+        shown = (state.present, state.up, state.swaps)
+        if shown == self._shown:
+            return
+        self._shown = shown
+        self._status.write(
+            (
+                Sample(f.PRESENT, int(state.present)),
+                Sample(f.UP, int(state.up)),
+                Sample(f.SWAPS, state.swaps),
+            )
+        )
+
+    def gone(self) -> None:
+        """The module is gone: its series go with it. The counters go on where they were when there is one again."""
+        self._module.gone()
+        self._last_success.drop()
+        self._errors.drop()
+        self._discarded.drop()
+        self._hidden = True
+
+    def swapped(self) -> None:
+        """Another module is in the cage: nothing of the old one may stand beside its name."""
+        self._module.gone()
+
+    def error(self, reason: str) -> None:
+        """Count a read that failed."""
+        self._error_counts[reason] += 1
+        self._errors.write(samples.counts(f.POLL_ERRORS, self._error_counts))
+
+    def discarded(self, reason: str) -> None:
+        """Count a sample that was not believed."""
+        self._discarded_counts[reason] += 1
+        self._discarded.write(samples.counts(f.DISCARDED, self._discarded_counts))
+
+    def link(self, state: LinkState | None, monotonic: float) -> None:
+        """Show the link, if the port has one."""
+        if state is None:
+            self._link.drop()
+            self._up_seconds.drop()
+        else:
+            self._link.write(samples.link(state))
+            self._up_seconds.write(state.up_seconds_at(monotonic))
+
+    def tick(self, state: LinkState, monotonic: float) -> None:
+        """Let the up time of a link grow."""
+        self._up_seconds.write(state.up_seconds_at(monotonic))
+
+    def alert(self, event: AlertEvent) -> None:
+        """Show an alert, or end it."""
+        key = (event.rule, event.lane)
+        if event.state == "firing":
+            self._alerts.setdefault(key, Group(self._layout, self._name)).write(samples.alert(event))
+        elif key in self._alerts:
+            self._alerts.pop(key).drop()
+
+
+class DeviceText:
+    """One device: what `/metrics` or a probe of it serves."""
+
+    def __init__(self, state: DeviceState, layout: Layout, tables: Tables) -> None:
+        self._state = state
+        self._layout = layout
+        self.tables = tables
+        self.buses = BusText(layout)
+        self._ports: dict[str, _Port] = {}
+        self._ticked = float("-inf")
+
+    def port(self, name: str) -> _Port:
+        """The text of a port, made when it is new."""
+        port = self._ports.get(name)
+        if port is None:
+            port = self._ports[name] = _Port(name, self._layout)
+        return port
+
+    def refresh(self, monotonic: float) -> None:
+        """What depends on the clock, at most once a second, and what is rendered only when somebody looks."""
+        self.buses.render()
+        if monotonic - self._ticked < 1.0:
+            return
+        self._ticked = monotonic
+        for name, state in self._state.ports.items():
+            if state.link is not None and state.link.up_since is not None:
+                self.port(name).tick(state.link, monotonic)
+
+
+class Exposition:
+    """Subscriber of the hub. One event loop; what `pieces` returns may be used on any thread."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        *,
+        profile: Profile = "standard",
+        power_units: Collection[PowerUnit] = ("watts", "dbm"),
+        active: Iterable[AlertEvent] = (),
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`active`: the alerts that are active already. `monotonic` gives seconds."""
+        self._hub = hub
+        self._profile: Profile = profile
+        self._power_units = power_units
+        self._monotonic = monotonic
+        self._devices: dict[str, DeviceText] = {}
+        for event in active:
+            self._alert(event)
+        hub.subscribe(Reading, self._reading)
+        hub.subscribe(PollFailed, self._failed)
+        hub.subscribe(ModuleEvent, self._module)
+        hub.subscribe(LinkEvent, self._link)
+        hub.subscribe(LinkChanged, self._link)
+        hub.subscribe(AlertEvent, self._alert)
+        hub.subscribe(Discarded, self._discard)
+        hub.subscribe(PollTiming, self._timing)
+        hub.subscribe(BusHealth, self._bus)
+
+    def pieces(self, device: str, *, openmetrics: bool) -> list[Piece]:
+        """The text of a device as of now; the end mark of OpenMetrics is the caller's."""
+        text = self._device(device)
+        text.refresh(self._monotonic())
+        return text.tables.pieces(openmetrics=openmetrics)
+
+    def series(self, device: str) -> int:
+        """How many series a device has now."""
+        self.pieces(device, openmetrics=False)
+        return self._device(device).tables.samples()
+
+    def _device(self, name: str) -> DeviceText:
+        device = self._devices.get(name)
+        if device is None:
+            tables = Tables()
+            layout = Layout(tables, profile=self._profile, power_units=self._power_units)
+            device = self._devices[name] = DeviceText(self._hub.device(name), layout, tables)
+        return device
+
+    def _reading(self, event: Reading) -> None:
+        state = self._hub.device(event.device).port(event.port)
+        self._device(event.device).port(event.port).reading(event, state)
+
+    def _failed(self, event: PollFailed) -> None:
+        state = self._hub.device(event.device).port(event.port)
+        self._device(event.device).port(event.port).failed(event, state)
+
+    def _module(self, event: ModuleEvent) -> None:
+        port = self._device(event.device).port(event.port)
+        if event.change is ModuleChange.SWAPPED:
+            port.swapped()
+        elif event.change is ModuleChange.REMOVED:
+            port.gone()
+        port.status(self._hub.device(event.device).port(event.port))
+
+    def _link(self, event: LinkEvent | LinkChanged) -> None:
+        state = self._hub.device(event.device).port(event.port)
+        self._device(event.device).port(event.port).link(state.link, self._monotonic())
+
+    def _alert(self, event: AlertEvent) -> None:
+        self._device(event.device).port(event.port).alert(event)
+
+    def _discard(self, event: Discarded) -> None:
+        self._device(event.device).port(event.port).discarded(event.reason)
+
+    def _timing(self, event: PollTiming) -> None:
+        self._device(self._hub.local.device).buses.timing(event)
+
+    def _bus(self, event: BusHealth) -> None:
+        self._device(self._hub.local.device).buses.health(event)

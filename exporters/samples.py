@@ -1,0 +1,200 @@
+"""What a port has beside its lanes, sample by sample: identity, thresholds, flags, coherent, lasers, link."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
+from typing import Final, NamedTuple, cast
+
+from agent.model import AlertEvent, Bounds, DownCause, Laser, Module, Reading, Stats
+from agent.quantities import BOUNDS, TX_BIAS, TX_POWER, Quantity, Unit, dbm
+from agent.state import LinkState
+from exporters import families as f
+from exporters.families import Family, Type, escape, labels
+from exporters.layout import Layout, word
+from exporters.tables import Slot
+
+_DESCENDING: Final = ("high_alarm", "high_warning", "low_warning", "low_alarm")
+_LASER_FAMILIES: Final = {TX_BIAS: f.ELSFP_BIAS, TX_POWER: f.ELSFP_POWER}
+
+
+class Sample(NamedTuple):
+    """One sample; `labels` are those behind `port`, such as `,lane="1"`."""
+
+    family: Family
+    value: float
+    labels: str = ""
+
+
+class Line:
+    """One sample of one port that changes often."""
+
+    def __init__(self, layout: Layout, port: str, family: Family) -> None:
+        self._layout = layout
+        self._family = family
+        self._prefix = f"{family.name}{labels(port=port)} "
+        self._slot: Slot | None = None
+
+    def write(self, value: float) -> None:
+        """Set its value; it appears with the first one."""
+        if self._slot is None:
+            table = self._layout.table(self._family)
+            if table is None:
+                return
+            self._slot = Slot(table)
+        self._slot.write(f"{self._prefix}{value!r}\n")
+
+    def drop(self) -> None:
+        """Take it out."""
+        if self._slot is not None:
+            self._slot.drop()
+            self._slot = None
+
+
+class Group:
+    """Samples of one port that are written together, one slot a family."""
+
+    def __init__(self, layout: Layout, port: str) -> None:
+        self._layout = layout
+        self._label = f'port="{escape(port)}"'
+        self._slots: dict[str, Slot] = {}
+
+    def write(self, samples: Iterable[Sample]) -> None:
+        """Replace what there was by these samples."""
+        texts: dict[str, str] = {}
+        for family, value, more in samples:
+            if family.name not in self._slots and family.name not in texts:
+                table = self._layout.table(family)
+                if table is None:
+                    continue
+                self._slots[family.name] = Slot(table)
+            line = f"{family.name}{{{self._label}{more}}} {value!r}\n"
+            texts[family.name] = texts.get(family.name, "") + line
+        for name in [name for name in self._slots if name not in texts]:
+            self._slots.pop(name).drop()
+        for name, text in texts.items():
+            self._slots[name].write(text)
+
+    def drop(self) -> None:
+        """Take all of them out."""
+        for slot in self._slots.values():
+            slot.drop()
+        self._slots.clear()
+
+
+def label(name: str, value: str) -> str:
+    """A label behind another one."""
+    return f',{name}="{escape(value)}"'
+
+
+def identity(module: Module) -> Iterator[Sample]:
+    """The info sample. A label whose key the module does not have is empty, which Prometheus takes as absent."""
+    keys = {
+        "form_factor": "form_factor",
+        "memory_map": "memory_map",
+        "vendor": "vendor_name",
+        "part_number": "part_number",
+        "serial_number": "serial_number",
+        "revision": "vendor_revision",
+        "firmware": "firmware_revision",
+        "media": "media",
+    }
+    known = cast("Mapping[str, object]", module)
+    yield Sample(f.MODULE_INFO, 1, "".join(label(name, str(known.get(key, ""))) for name, key in keys.items()))
+
+
+def thresholds(all_bounds: Mapping[Quantity, Bounds]) -> Iterator[Sample]:
+    """The thresholds, and whether they stand in order."""
+    offered: dict[str, bool] = {}
+    for quantity, typed in all_bounds.items():
+        bounds = cast("Mapping[str, float]", typed)
+        family = f.THRESHOLDS.get(quantity) or f.threshold(quantity)
+        for name in BOUNDS:
+            if name in bounds:
+                value = dbm(bounds[name]) if quantity.unit is Unit.WATT else bounds[name]
+                yield Sample(family, value, _bound_labels(name))
+                offered.setdefault(name, True)
+        for upper, lower in pairwise(name for name in _DESCENDING if name in bounds):
+            apart = upper == "high_warning" or (upper == "high_alarm" and lower != "high_warning")
+            if bounds[upper] < bounds[lower] or (apart and bounds[upper] == bounds[lower]):
+                offered[upper] = offered[lower] = False
+    for name, valid in offered.items():
+        yield Sample(f.THRESHOLDS_VALID, int(valid), _bound_labels(name))
+
+
+def _bound_labels(name: str) -> str:
+    bound, severity = name.split("_")
+    return f',bound="{bound}",severity="{severity}"'
+
+
+Rest = tuple[object, ...]
+
+
+def rest_of(reading: Reading) -> Rest:
+    """What `rest` reads, for comparing two readings."""
+    return (
+        reading.flags,
+        reading.module_state,
+        reading.coherent,
+        reading.lasers,
+        reading.fec,
+        reading.tunable,
+    )
+
+
+def rest(reading: Reading) -> Iterator[Sample]:
+    """What has no lanes and seldom changes or is seldom read."""
+    if reading.module_state:
+        yield Sample(f.MODULE_STATE, 1, label("state", reading.module_state))
+    for flag, active in reading.flags.items():
+        yield Sample(f.FLAG_ACTIVE, int(active), label("flag", flag.name))
+    for key, stats in reading.coherent.items():
+        yield from _coherent(key, stats)
+    for laser in reading.lasers:
+        yield from _laser(laser)
+    for key, count in reading.fec.items():
+        name = f"xcvr_fec_{word(key.removesuffix('_total'))}_total"
+        yield Sample(Family(name, f"Counter {key} of the FEC.", Type.COUNTER, "full"), count)
+    for key, value in cast("Mapping[str, float]", reading.tunable).items():
+        family = Family(f"xcvr_tunable_{word(key)}", f"Tunable laser: {key.replace('_', ' ')}.", profile="full")
+        yield Sample(family, float(value))
+
+
+def _coherent(key: str, stats: Stats) -> Iterator[Sample]:
+    text = f"Coherent receiver: {key.rpartition('_')[0].replace('_', ' ')}."
+    family = Family(f"xcvr_coherent_{word(key)}", text, profile="standard")
+    for stat, value in cast("Mapping[str, float]", stats).items():
+        yield Sample(family, value, label("stat", "current" if stat == "value" else stat))
+
+
+def _laser(laser: Laser) -> Iterator[Sample]:
+    own = label("laser", str(laser.laser))
+    for quantity, value in laser.values.items():
+        known = _LASER_FAMILIES.get(quantity)
+        text = f"Laser of an external source: {quantity.help}"
+        yield Sample(known or Family(f"xcvr_elsfp_{quantity.key}", text, profile="full"), value, own)
+    if laser.state:
+        yield Sample(f.ELSFP_STATE, laser.state_code, own)
+    for flag in laser.flags:
+        family = Family("xcvr_elsfp_flag_active", "1 for a flag of a laser that is set.", profile="full")
+        yield Sample(family, 1, own + label("flag", flag))
+
+
+def link(state: LinkState) -> Iterator[Sample]:
+    """The link of a port; how long it was up depends on the clock and stands apart."""
+    yield Sample(f.LINK_UP, int(state.up))
+    if state.last_change:
+        yield Sample(f.LINK_CHANGE, state.last_change)
+    yield Sample(f.LINK_TRANSITIONS, state.transitions)
+    for cause in DownCause:
+        yield Sample(f.LINK_DOWN, state.down_events[cause], label("cause", cause.value))
+
+
+def alert(event: AlertEvent) -> Iterator[Sample]:
+    """An alert that is active."""
+    lane = label("lane", str(event.lane)) if event.lane else ""
+    yield Sample(f.ALERT_ACTIVE, 1, lane + label("rule", event.rule) + label("severity", event.severity))
+
+
+def counts(family: Family, reasons: Mapping[str, int]) -> Iterator[Sample]:
+    """A counter by reason."""
+    for reason, count in reasons.items():
+        yield Sample(family, count, label("reason", reason))
