@@ -132,7 +132,10 @@ class ModuleMemory(Protocol):
     upper page 00h can be read. A way in that needs no page select ignores it.
     """
 
-    shape: Shape
+    @property
+    def shape(self) -> Shape: ...
+    @shape.setter
+    def shape(self, shape: Shape) -> None: ...
 
     def read(self, span: Span) -> bytes:
         """Exactly `span.length` bytes, or a `DriverError`."""

@@ -1,0 +1,152 @@
+"""Making the acquaintance of a module: its static pages, read once, made sure of, in as many calls as it takes."""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from agent.errors import BusError, DecodeError, DriverError, ModuleAbsent
+from agent.maps.api import Description, MemoryMap
+from agent.memory import Memory, ModuleMemory, Shape, Span
+from agent.model import Trouble
+
+IDENTIFIER: Final = Span(0, 1)
+"""The cheapest sign of life: one byte, no page select."""
+CALLS: Final = 3
+"""Calls in which every static page has to be read, before the module is taken without it."""
+_ROUNDS: Final = 64
+"""Rounds of `MemoryMap.missing`: far more than any map needs, so that one that never ends is a bug seen."""
+
+Identify = Callable[[Memory], MemoryMap]
+"""Which map the first bytes of a module call for; raises DecodeError for none."""
+
+
+class Reads:
+    """The reads of one call: counts what failed, watches the deadline, never stops at the first hole.
+
+    After a `BusError` nothing more is read: the bus has to be opened again first.
+    """
+
+    __slots__ = ("absent", "bus_error", "clock", "deadline", "failed", "good", "memory", "troubles")
+
+    def __init__(
+        self, memory: ModuleMemory, deadline: float, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.memory = memory
+        self.clock = clock
+        self.deadline = deadline
+        self.absent = self.failed = self.good = 0
+        self.bus_error: BusError | None = None
+        self.troubles: list[Trouble] = []
+
+    def again(self, *, more_s: float = 0.0) -> "Reads":
+        """Counted anew, with the same deadline or `more_s` seconds from now."""
+        return Reads(self.memory, self.clock() + more_s if more_s else self.deadline, clock=self.clock)
+
+    def take(self, other: "Reads") -> None:
+        """Count what another went through."""
+        self.absent += other.absent
+        self.failed += other.failed
+        self.good += other.good
+        self.bus_error = self.bus_error or other.bus_error
+        self.troubles += other.troubles
+
+    @property
+    def over(self) -> bool:
+        """No more reads in this call."""
+        return self.bus_error is not None or self.clock() >= self.deadline
+
+    def get(self, span: Span) -> bytes | None:
+        """The bytes of a span; None, and a trouble, when it could not be read."""
+        if self.over:
+            self.failed += 1
+            if self.bus_error is None:
+                self.troubles.append(Trouble("deadline", f"no time left to read {span}"))
+            return None
+        try:
+            data = self.memory.read(span)
+        except DriverError as exc:
+            self.failed += 1
+            self.absent += isinstance(exc, ModuleAbsent)
+            self.troubles.append(Trouble(exc.reason, str(exc)))
+            if isinstance(exc, BusError):
+                self.bus_error = exc
+            return None
+        self.good += 1
+        return data
+
+
+class Identification:
+    """The identification of one module.
+
+    Static bytes stay for hours, so they are made sure of: a page that could not be read is asked for in the next
+    call, a description with something wrong in it is read a second time, and at the end the serial number is
+    compared, so that no description is made of two modules.
+    """
+
+    def __init__(self, memory: ModuleMemory, identify: Identify) -> None:
+        self.description: Description | None = None
+        self.identity = b""
+        self.complete = True
+        """False when a page is missing that should be there."""
+        self._way = memory
+        self._identify = identify
+        self._memory = Memory()
+        self._given_up: set[Span] = set()
+        self._doubted = False
+        self._restart = False
+        self._calls = 0
+
+    def go_on(self, reads: Reads) -> bool:
+        """Read what is missing; True when `description` and `identity` are there. Raises DecodeError."""
+        self._calls += 1
+        done = self._pass(reads)
+        if self._restart and not reads.over:
+            self._restart = False
+            done = self._pass(reads)
+        return done
+
+    def _pass(self, reads: Reads) -> bool:
+        self._way.shape = Shape()
+        if self._memory.byte(0) is None and not self._read(IDENTIFIER, reads):
+            return False
+        chosen = self._identify(self._memory)
+        for _ in range(_ROUNDS):
+            description = chosen.describe(self._memory)
+            self._way.shape = Shape(chosen.name, flat=description.flat, banks=description.banks)
+            wanted = [span for span in chosen.missing(self._memory) if span not in self._given_up]
+            if not wanted:
+                return self._finish(description, reads)
+            # Lower memory first: it says how pages are selected, and until that is known none is.
+            for span in [span for span in wanted if not span.upper] or wanted:
+                if not self._read(span, reads) and not self._goes_without(span, reads):
+                    return False
+        raise DecodeError(f"the memory map {chosen.name} asks for ever more pages")
+
+    def _read(self, span: Span, reads: Reads) -> bool:
+        data = reads.get(span)
+        if data is not None:
+            self._memory.put(span, data)
+        return data is not None
+
+    def _goes_without(self, span: Span, reads: Reads) -> bool:
+        """A page that three calls could not read is described as unread, if the module answers otherwise."""
+        if self._calls < CALLS or reads.get(IDENTIFIER) is None:
+            return False
+        self._given_up.add(span)
+        return True
+
+    def _finish(self, description: Description, reads: Reads) -> bool:
+        identity = reads.get(description.identity_span)
+        if identity is None and description.identity_span not in self._given_up:
+            return False
+        if identity is not None and identity != self._memory.get(description.identity_span):
+            self._memory = Memory()
+            return False
+        if description.errors and not self._doubted:
+            # Wrong in the module, or on the way? A second reading tells.
+            self._doubted = self._restart = True
+            self._memory = Memory()
+            return False
+        self.description, self.identity = description, identity or b""
+        self.complete = not self._given_up
+        return True

@@ -1,0 +1,403 @@
+"""One cage over time: who is in it, its values, and that values never bear the name of another module.
+
+Everything here blocks and runs in the worker thread of the bus, one call at a time. A call is a few reads long:
+what does not fit into its deadline (the static pages of a slow module) is continued by the next call. Only reads
+are made here; which page is selected for them is the driver's business.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from agent.errors import DecodeError
+from agent.identification import IDENTIFIER, Identification, Identify, Reads
+from agent.latches import with_flags
+from agent.maps.api import Description, Plan, Values, overlay
+from agent.memory import ModuleMemory, Shape, Span
+from agent.model import Module, ModuleChange, Trouble
+from agent.plausibility import Plausibility, blank, floating
+from agent.quantities import DATA_PATH_STATE_CHANGED, MODULE_STATE_CHANGED
+
+EXCHANGE_S: Final = 1.9
+"""Nobody pulls a module, puts another in and has it answer in less (CMIS and SFF allow 2 s to initialise)."""
+ABSENT_CALLS: Final = 3
+"""A module that acknowledges nothing in so many calls one after the other is gone."""
+PATIENCE: Final = (8, 0.005)
+"""Tries for an acknowledge of a module that was there, and seconds between them: CMIS allows 10 ms of silence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """How often what is read, in seconds."""
+
+    slow_s: float = 60.0
+    identity_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """What one call found. Without `values` there is no reading, and `failure` says why."""
+
+    present: bool
+    description: Description | None = None
+    values: Values | None = None
+    failure: Trouble | None = None
+    troubles: tuple[Trouble, ...] = ()
+    """What went wrong beside it, or without costing the reading."""
+    discarded: tuple[Trouble, ...] = ()
+    change: ModuleChange | None = None
+    previous: Module = field(default_factory=Module)
+    bus_failed: bool = False
+    unconfirmed: bool = False
+    """It did not acknowledge: call again soon to know whether it is gone."""
+
+
+@dataclass(slots=True)
+class _Known:
+    """The module that was identified, and how it was when it was last read."""
+
+    description: Description
+    plan: Plan
+    slow_plan: Plan
+    identity: bytes
+    described_at: float
+    complete: bool
+    """Every static page was read."""
+    checked_at: float
+    """When its identity was last compared, or read."""
+    read_at: float
+    """When its values were last read."""
+    plausibility: Plausibility = field(default_factory=Plausibility)
+    slow: Values | None = None
+    slow_at: float = 0.0
+    state: str = ""
+    doubtful: bool = True
+    """Something happened since the last comparison that an exchange could have caused."""
+    outdated: bool = False
+    """Its state changed since it was described: what it says of itself may have changed too (firmware)."""
+    seen: bool = False
+    blank: frozenset[Span] = frozenset()
+    """Blocks that were all 00h in the last refresh."""
+    owed: list[Values] = field(default_factory=list[Values])
+    """Refreshes that were not published; their flags are: the read that returned them has cleared them."""
+
+
+class ModuleSession:
+    """Reads the module of one cage through `memory`, and notices when it comes, goes or is exchanged."""
+
+    def __init__(
+        self,
+        memory: ModuleMemory,
+        *,
+        identify: Identify,
+        intervals: Intervals | None = None,
+        flags: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.memory = memory
+        self._identify = identify
+        self._intervals = intervals or Intervals()
+        self._flags = flags
+        self._clock = clock
+        self._sleep = sleep
+        self._known: _Known | None = None
+        self._arrival: Identification | None = None
+        self._last_module: Module = {}
+        self._missed = 0
+        self._gone = True
+        self._deadline_s = 0.0
+
+    @property
+    def description(self) -> Description | None:
+        """Who is in the cage, None while that is not known."""
+        return self._known.description if self._known else None
+
+    @property
+    def last_module(self) -> Module:
+        """Who is, or was last, in the cage; {} when nobody ever was."""
+        return self._known.description.module if self._known else self._last_module
+
+    def expect(self, module: Module) -> None:
+        """Who was in the cage when an earlier session ended: another one now is a swap."""
+        self._last_module = module
+
+    def close(self) -> None:
+        """Give back what the way in holds; what is known of the module stays, but has to be checked again."""
+        if self._known is not None:
+            self._known.doubtful = True
+        self.memory.close()
+
+    def probe(self) -> Refresh:
+        """One byte: is somebody there? Says nothing of a module that answers, but for a removal."""
+        reads = Reads(self.memory, float("inf"), clock=self._clock)
+        if reads.get(IDENTIFIER) is not None:
+            self._missed = 0
+            return Refresh(present=True, description=self.description)
+        return self._nothing(reads)
+
+    def refresh(self, *, deadline_s: float = 2.0) -> Refresh:
+        """Read everything that is due. After `deadline_s` no read begins, but for the comparison of the identity;
+        the slow families have as much again.
+        """
+        self._deadline_s = deadline_s
+        reads = Reads(self.memory, self._clock() + deadline_s, clock=self._clock)
+        try:
+            known = self._known
+            if known is None:
+                return self._arrive(reads)
+            if not known.complete or known.outdated:
+                self._describe_again(reads, known)
+            return self._poll(reads.again() if not reads.bus_error else reads, known)
+        except DecodeError as exc:
+            self._forget()
+            return Refresh(present=True, failure=Trouble(exc.reason, str(exc)))
+
+    # -- a module that is known ---------------------------------------------------------------------------
+
+    def _poll(
+        self, reads: Reads, known: _Known, *, change: ModuleChange | None = None, before: tuple[Trouble, ...] = ()
+    ) -> Refresh:
+        """`change` and the troubles `before` belong to the arrival of which this is the first refresh."""
+        discarded: list[Trouble] = []
+        blocks = self._blocks(reads, known, discarded)
+        previous = self._last_module if change is ModuleChange.SWAPPED else Module()
+        if not reads.good:
+            known.doubtful = True
+            nothing = self._nothing(reads)
+            return replace(nothing, change=change, previous=previous) if change else nothing
+        self._missed = 0
+        values = self._with_slow(reads, known, known.plan.decode(blocks))
+        if not self._same_module(reads, known, values):
+            if self._known is None:
+                return self._exchanged(reads.again(), known)
+            known.owed = [*known.owed[-7:], values]
+            return replace(self._nothing(reads), change=change, previous=previous)
+        if values.module_state:
+            known.outdated |= bool(known.state) and values.module_state != known.state
+            known.state = values.module_state
+        known.read_at = self._clock()
+        known.seen = True
+        if not values.data_ready:
+            values = _without_monitors(values)
+        if known.owed:
+            values = with_flags(values, known.owed)
+            known.owed = []
+        values, absurd = known.plausibility.judge(values, known.read_at)
+        return Refresh(
+            present=True,
+            description=known.description,
+            values=values,
+            troubles=(*before, *reads.troubles),
+            discarded=(*discarded, *absurd),
+            change=change,
+            previous=previous,
+        )
+
+    def _blocks(self, reads: Reads, known: _Known, discarded: list[Trouble]) -> list[bytes | None]:
+        """The spans of the fast plan, without the blocks that nobody wrote."""
+        blocks: list[bytes | None] = []
+        empty: list[Span] = []
+        for span in known.plan.spans:
+            block = reads.get(span)
+            if block is not None and floating(block):
+                discarded.append(Trouble("all_ff", f"{span} all FFh"))
+                known.doubtful = True
+                block = None
+            elif block is not None and blank(block):
+                empty.append(span)
+                if known.seen and span not in known.blank:  # believed when the next read repeats it
+                    discarded.append(Trouble("all_zero", f"{span} all 00h"))
+                    known.doubtful = True
+                    block = None
+            blocks.append(block)
+        known.blank = frozenset(empty)
+        return blocks
+
+    def _same_module(self, reads: Reads, known: _Known, values: Values) -> bool:
+        """Compare the serial number when it is time, or anything hints at an exchange.
+
+        Called behind the reads: had the module been exchanged before or between them, another one answers now.
+        False when it does (then nobody is known any more), or when nobody knows.
+        """
+        now = self._clock()
+        if (
+            reads.failed
+            or not values.data_ready
+            or (values.module_state and values.module_state != known.state)
+            or values.flags.get(MODULE_STATE_CHANGED, False)
+            or now - known.read_at >= EXCHANGE_S
+        ):
+            known.doubtful = True
+        if not known.doubtful and now - known.checked_at < self._intervals.identity_s:
+            return True
+        failed = reads.failed
+        identity = self._identity(reads, known)
+        if identity is None:
+            known.doubtful = True
+            return False
+        if identity != known.identity:
+            self._last_module = known.description.module
+            self._forget()
+            return False
+        known.checked_at = now
+        known.doubtful = failed > 0
+        return True
+
+    def _identity(self, reads: Reads, known: _Known) -> bytes | None:
+        """The serial number as it is now, whatever the time; None when there is no telling.
+
+        One that differs is read twice, since a bit may flip on the way, and one that is nothing but FFh or 00h is
+        believed only beside an identifier that is not.
+        """
+        span = known.description.identity_span
+        reads.deadline = float("inf")
+        identity = reads.get(span)
+        if identity is not None and identity != known.identity:
+            identity = reads.get(span)
+        if identity is None or identity == known.identity or not (floating(identity) or blank(identity)):
+            return identity
+        return None if reads.get(IDENTIFIER) in {None, b"\x00", b"\xff"} else identity
+
+    def _with_slow(self, reads: Reads, known: _Known, values: Values) -> Values:
+        """The refresh with the slow families under it, read again when they are due."""
+        spans = known.slow_plan.spans
+        if not spans:
+            return values
+        now = self._clock()
+        moved = (
+            known.slow is None
+            or now - known.slow_at >= self._intervals.slow_s
+            or values.flags.get(MODULE_STATE_CHANGED, False)
+            or ((lanes := values.lane_flags.get(DATA_PATH_STATE_CHANGED)) is not None and lanes.active != 0)
+            or (values.module_state and values.module_state != known.state)
+        )
+        if not moved and known.slow is not None:
+            return overlay(values, known.slow)
+        later = reads.again(more_s=self._deadline_s) if reads.bus_error is None else reads
+        blocks = [None if block is None or floating(block) else block for block in map(later.get, spans)]
+        if later is not reads:
+            reads.take(later)
+        slow = known.slow_plan.decode(blocks)
+        known.slow_at = now
+        known.slow = replace(slow, errors=())  # reported once, with the refresh that read them
+        return overlay(values, slow)
+
+    def _exchanged(self, reads: Reads, known: _Known) -> Refresh:
+        """Another module answers: what was read is dropped, and its acquaintance made."""
+        self._gone = False
+        refresh = self._arrive(reads)
+        if self._known is None and refresh.present:  # not at once: until then nobody is there
+            self._gone = True
+            return replace(refresh, change=ModuleChange.REMOVED, previous=known.description.module)
+        return refresh
+
+    # -- a module that is not known yet, or not well ------------------------------------------------------
+
+    def _arrive(self, reads: Reads) -> Refresh:
+        """Read the static pages, as far as the deadline allows; then the first values."""
+        arrival = self._arrival = self._arrival or Identification(self.memory, self._identify)
+        if not arrival.go_on(reads) or arrival.description is None:
+            return self._nothing(reads)
+        self._arrival = None
+        self._missed = 0
+        known = self._known = self._make_known(arrival, arrival.description)
+        change = ModuleChange.INSERTED if self._gone else None
+        if self._last_module and _who(self._last_module) != _who(known.description.module):
+            change = ModuleChange.SWAPPED
+        self._gone = False
+        troubles = (*reads.troubles, *known.description.errors)
+        refresh = self._poll(reads.again(), known, change=change, before=troubles)
+        self._last_module = known.description.module
+        return refresh
+
+    def _make_known(self, arrival: Identification, description: Description) -> _Known:
+        now = self._clock()
+        return _Known(
+            description=description,
+            plan=description.plan(flags=self._flags),
+            slow_plan=description.plan(flags=self._flags, slow=True),
+            identity=arrival.identity,
+            described_at=now,
+            complete=arrival.complete,
+            checked_at=now,
+            read_at=now,
+        )
+
+    def _describe_again(self, reads: Reads, known: _Known) -> None:
+        """Read the static pages anew: a page was missing, or the module went through a change of state."""
+        if self._clock() - known.described_at < self._intervals.slow_s and self._arrival is None:
+            return
+        arrival = self._arrival = self._arrival or Identification(self.memory, self._identify)
+        shape = self.memory.shape
+        done = arrival.go_on(reads) and arrival.description is not None
+        if not done or arrival.description is None or arrival.identity != known.identity:
+            self.memory.shape = shape
+            known.doubtful = True  # with another serial number it is the comparison that finds the exchange
+            if arrival.description is not None:
+                self._arrival = None
+            return
+        self._arrival = None
+        fresh = self._make_known(arrival, arrival.description)
+        known.description, known.plan, known.slow_plan = fresh.description, fresh.plan, fresh.slow_plan
+        known.described_at, known.complete, known.outdated = fresh.described_at, fresh.complete, False
+        known.slow = None
+
+    # -- failures -----------------------------------------------------------------------------------------
+
+    def _nothing(self, reads: Reads) -> Refresh:
+        """No reading this time: the bus failed, nobody acknowledged, or what none can be published without."""
+        trouble = reads.troubles[-1] if reads.troubles else Trouble("deadline", "identification goes on")
+        known = self._known
+        if reads.bus_error is not None:
+            if known is not None:
+                known.doubtful = True
+            failure = Trouble(reads.bus_error.reason, str(reads.bus_error))
+            return Refresh(
+                present=known is not None, failure=failure, description=self.description, bus_failed=True
+            )
+        if reads.absent and not reads.good:
+            return self._silent(reads, known, trouble)
+        others = tuple(reads.troubles[:-1])
+        return Refresh(present=True, failure=trouble, troubles=others, description=self.description)
+
+    def _silent(self, reads: Reads, known: _Known | None, trouble: Trouble) -> Refresh:
+        """Nobody acknowledged; gone when that stays so, or when nobody was known to be there."""
+        if known is None:
+            self._forget()
+            return Refresh(present=False, failure=trouble)
+        self._missed += 1
+        if self._answers(reads.again(more_s=1.0)):
+            self._missed = 0
+        if self._missed < ABSENT_CALLS:
+            known.doubtful = True
+            return Refresh(present=True, failure=trouble, description=known.description, unconfirmed=True)
+        previous = self._last_module = known.description.module
+        self._forget()
+        self._gone = True
+        return Refresh(present=False, failure=trouble, change=ModuleChange.REMOVED, previous=previous)
+
+    def _answers(self, reads: Reads) -> bool:
+        """Ask for the identifier a few times: a module may be silent for some milliseconds."""
+        tries, pause_s = PATIENCE
+        for _ in range(tries):
+            self._sleep(pause_s)
+            if reads.get(IDENTIFIER) is not None:
+                return True
+        return False
+
+    def _forget(self) -> None:
+        self._known = None
+        self._arrival = None
+        self._missed = 0
+        self.memory.shape = Shape()
+
+
+def _who(module: Module) -> tuple[str, str, str]:
+    return (module.get("vendor_name", ""), module.get("part_number", ""), module.get("serial_number", ""))
+
+
+def _without_monitors(values: Values) -> Values:
+    """States and flags alone: the module says that its monitors are not valid yet."""
+    return replace(values, values={}, lanes={}, vdm=(), coherent={}, lasers=())
