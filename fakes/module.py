@@ -1,6 +1,6 @@
 r"""An optical module on an I2C bus: its memory image behind the two-wire rules of SFF-8472, SFF-8636 and CMIS.
 
-    module = FakeModule.load("saved.json")           # an image file (docs: contract section 2)
+    module = FakeModule.load("saved.json")           # a recording, or any saved memory
     module.put(Span(14, 2), bytes.fromhex("1900"))   # 25 degC
     module.put(Span(147, 1, page=0x11), b"\x01")     # rx_los of lane 1 begins ...
     module.put(Span(147, 1, page=0x11), b"\x00")     # ... and ends: latched until it is read
@@ -13,18 +13,19 @@ Not simulated: write protection and passwords (every byte written is stored, and
 the module state machine, clock stretching, the address change of SFF-8472, timing of non-volatile writes.
 """
 
-import json
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
+from agent import images
 from agent.errors import ModuleAbsent
 from agent.memory import I2C_DIAGNOSTICS, I2C_MODULE, Memory, Span
 
 Family = Literal["sff8472", "sff8636", "cmis"]
 
+_FAMILIES: Final[Mapping[str, Family]] = {"sff8472": "sff8472", "sff8636": "sff8636", "cmis": "cmis"}
 _BANK_SELECT: Final = 126
 _PAGE_SELECT: Final = 127
 _LOWER: Final = (0, -1)
@@ -57,25 +58,6 @@ class I2cDevice(Protocol):
     def read(self, address: int, n: int) -> bytes | None:
         """`n` bytes, None when it did not acknowledge the address."""
         ...
-
-
-def image_memory(image: Mapping[str, object]) -> Memory:
-    """The bytes of a JSON image (contract section 2). Raises ValueError for what is no image."""
-    pages = image.get("pages")
-    if not isinstance(pages, Mapping):
-        raise ValueError("not a module image: no pages")  # noqa: TRY004 - what is wrong is the file, not a type
-    memory = Memory()
-    for key, text in pages.items():  # pyright: ignore[reportUnknownVariableType]
-        name, data = str(key), bytes.fromhex(str(text))  # pyright: ignore[reportUnknownArgumentType]
-        bank, _, page = name.rpartition(":")
-        match name:
-            case "a0" | "a2":
-                memory.put(Span(0, len(data), i2c=I2C_MODULE if name == "a0" else I2C_DIAGNOSTICS), data)
-            case "lower":
-                memory.put(Span(0, len(data)), data)
-            case _:
-                memory.put(Span(128, len(data), int(page, 16), int(bank or "0")), data)
-    return memory
 
 
 def family_of(memory: Memory) -> Family:
@@ -124,9 +106,9 @@ class FakeModule:
 
     @classmethod
     def load(cls, path: Path | str) -> "FakeModule":
-        """A module that holds a saved image (a recording, or what `opticd read --dump` wrote)."""
-        image = json.loads(Path(path).read_text(encoding="utf-8"))
-        return cls(image_memory(image), family=image.get("family"))
+        """A module that holds saved memory: a recording, what `opticd read --dump` wrote, or any dump known."""
+        image = images.load(Path(path).read_bytes())[0]
+        return cls(image.memory, family=_FAMILIES.get(image.family))
 
     # -- what a test or a scenario does to it -------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from drivers.i2c import LinuxI2cBus
 from drivers.mux import Hop, MuxTree
 from drivers.paged import PagedMemory
 from fakes.adapter import FULL_I2C, SMBUS_BLOCK, SMBUS_BYTE, SMBUS_WORD, FakeAdapter, FakeI2cDev, FakeMux
-from fakes.module import FakeModule, image_memory
+from fakes.module import FakeModule
 from tests.contract_suite import CASES
 
 _SHORTENS = FULL_I2C & ~SMBUS_BLOCK | SMBUS_BLOCK & ~SMBUS_WORD
@@ -23,7 +23,7 @@ class I2cBench:
 
     def __init__(self, funcs: int = FULL_I2C, *, mux: bool = False) -> None:
         self.cases = frozenset(CASES if funcs & _SHORTENS else set(CASES) - {"short"})
-        self._module = FakeModule(image_memory({"pages": {"lower": ""}}))
+        self._module = FakeModule(Memory())
         device = FakeMux(0x70, {3: [self._module]}) if mux else self._module
         self._adapter = FakeAdapter(device, funcs=funcs, sleep=time.sleep)
         calls = FakeI2cDev({"/dev/i2c-7": self._adapter})
