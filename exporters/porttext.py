@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
+from math import isfinite
 from typing import Final, TypeVar
 
 from agent.model import Bounds, LaneFlags, Module, Reading, VdmSample
@@ -44,6 +45,10 @@ class Block:
     def write(self, values: Values) -> None:
         for slot, template, convert in self.outputs:
             slot.write(template % (values if convert is None else convert(values)))
+
+    def clear(self) -> None:
+        for slot, _, _ in self.outputs:
+            slot.write("")
 
     def drop(self) -> None:
         for slot, _, _ in self.outputs:
@@ -127,14 +132,20 @@ class PortText:
                 block = blocks[quantity] = self._block(None, self._layout.of_quantity(quantity), _NO_LANE)
             if block.values != value:
                 block.values = value
-                block.write((value,))
+                if isfinite(value):
+                    block.write((value,))
+                else:
+                    block.clear()
         if len(blocks) > len(values):
             _lose(blocks, values)
 
     def _show_lanes(self, lanes: Mapping[Quantity, Mapping[int, float]]) -> None:
         blocks = self._lanes
-        for quantity, column in lanes.items():
+        for quantity, given in lanes.items():
+            column = given
             block = blocks.get(quantity)
+            if not isfinite(sum(column.values())):  # beyond the register's range: a number that says nothing
+                column = {lane: value for lane, value in column.items() if isfinite(value)}
             keys = tuple(column)
             if block is None or block.keys != keys:
                 outputs = () if quantity in self._snr_of_vdm else self._layout.of_quantity(quantity)

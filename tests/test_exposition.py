@@ -37,6 +37,7 @@ from benchmarks.synthetic import Switch
 from exporters.exposition import Exposition
 from exporters.families import Profile
 from exporters.layout import PowerUnit
+from exporters.series import KINDS, series
 from exporters.tables import gzip_of, halves
 
 parse_openmetrics = cast(
@@ -285,6 +286,19 @@ def test_coherent_lasers_tuning_fec() -> None:
     assert full.of("xcvr_fec_corrected_codewords_total") == {"": 7}
 
 
+def test_a_number_that_is_none_is_left_out() -> None:
+    scraped = Scraped()
+    for temperature in (40.0, float("inf"), float("nan")):
+        scraped.hub.publish(
+            reading(values={q.TEMPERATURE: temperature}, lanes={q.RX_POWER: {1: 0.001, 2: temperature * 0.0001}})
+        )
+        assert scraped.of("xcvr_rx_power_dbm") == {
+            "lane=1": 0,
+            **({"lane=2": pytest.approx(6.0, abs=0.1)} if temperature == 40.0 else {}),
+        }
+        assert scraped.of("xcvr_temperature_celsius") == ({"": 40.0} if temperature == 40.0 else {})
+
+
 def test_power_units_choose() -> None:
     for unit, other in (("watts", "dbm"), ("dbm", "watts")):
         scraped = Scraped(power_units=cast("list[PowerUnit]", [unit]))
@@ -515,3 +529,12 @@ def test_gzip_is_made_of_pieces_and_only_of_changed_ones_again() -> None:
     assert b"threshold" not in todo
     assert gzip.decompress(gzip_of(second)) == b"".join(piece.text for piece in second)
     assert gzip.decompress(gzip_of([])) == b""
+
+
+def test_a_larger_profile_has_more_series_of_every_kind_of_module() -> None:
+    basic, standard, full = (dict(series(profile)) for profile in ("basic", "standard", "full"))
+    for kind in KINDS:
+        assert basic[kind] < standard[kind] < full[kind]
+    watts_alone = dict(series("basic", power_units=["watts"]))
+    # 8 lanes, tx and rx: 16 samples in dBm less.
+    assert [basic[kind] - watts_alone[kind] for kind in KINDS if kind.lanes == 8] == [16]
