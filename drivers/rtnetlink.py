@@ -323,6 +323,8 @@ class LinkWatcher:
                 self._break(exc)
                 return
             self._datagram(data)
+        if self._lost:  # the queue may be empty just now, then nobody would call again
+            asyncio.get_running_loop().call_soon(self._readable)
 
     def _break(self, error: OSError) -> None:
         self._trouble = BusGone(f"netlink: {error.strerror}")
