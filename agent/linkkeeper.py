@@ -1,0 +1,213 @@
+"""What links need of the world: a clock that settles causes, and a file that outlives the process.
+
+keeper = LinkKeeper(hub, links, state_dir / "links.json")   # None: nothing is kept
+keeper.restore()                                            # before the first observation
+await keeper.run()                                          # until cancelled; saves at the end
+"""
+
+import asyncio
+import logging
+import os
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from agent.links import Links, Observation, SavedLink
+from agent.model import DownCause
+from agent.state import Hub, LinkChanged, LinkState
+
+_log = logging.getLogger(__name__)
+
+TICK_S: Final = 0.25
+AFTER_CHANGE_S: Final = 5.0
+"""An edge reaches the disk within this time; what is newer the kernel's counters still know."""
+AT_LEAST_S: Final = 600.0
+"""Up time reaches the disk this often without any edge."""
+
+
+class _Row(BaseModel):
+    """One link in the file."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    device: str
+    port: str
+    up: bool
+    admin_up: bool
+    last_change: float
+    transitions: int
+    down_events: dict[DownCause, int]
+    up_seconds: float
+    up_since: float | None
+    carrier_up_count: int | None
+    carrier_down_count: int | None
+    mark: int | None
+    if_index: int
+    epoch: str
+    time: float
+    monotonic: float
+
+
+class _File(BaseModel):
+    """The whole file; `boot_id` tells whether its monotonic times mean anything now."""
+
+    schema_name: Literal["opticd/links/1"]
+    boot_id: str
+    links: list[_Row]
+
+
+def boot_id() -> str:
+    """The kernel's name for this boot."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+class LinkKeeper:
+    """Settles causes in time and keeps the counters in `path`."""
+
+    def __init__(self, hub: Hub, links: Links, path: Path | None) -> None:
+        self._links = links
+        self._path = path
+        self._boot = boot_id()
+        self._changed = False
+        self._failed = False
+        self._lock = threading.Lock()
+        self._newest = 0
+        """Number of the newest text on the disk: an older one never replaces it."""
+        self._made = 0
+        hub.subscribe(LinkChanged, self._on_change)
+
+    def _on_change(self, _: LinkChanged) -> None:
+        self._changed = True
+
+    def restore(self) -> None:
+        """Load what an earlier run left. A file that makes no sense is put aside and said, never fatal."""
+        if self._path is None:
+            return
+        try:
+            text = self._path.read_text(encoding="utf-8")
+            file = _File.model_validate_json(text)
+        except FileNotFoundError:
+            return
+        except (OSError, UnicodeDecodeError, ValidationError) as exc:
+            _log.error("%s: link counters start anew: %s", self._path, _one_line(exc))
+            self._put_aside(self._path)
+            return
+        saved = {(row.device, row.port): _to_saved(row) for row in file.links}
+        self._links.restore(saved, same_boot=file.boot_id == self._boot)
+
+    async def run(self) -> None:
+        """Tick until cancelled."""
+        saved_at = time.monotonic()
+        try:
+            while True:
+                await asyncio.sleep(TICK_S)
+                now = time.monotonic()
+                if self._links.pending:
+                    self._links.settle(now)
+                if now - saved_at >= (AFTER_CHANGE_S if self._changed else AT_LEAST_S):
+                    saved_at = now
+                    self._changed = False
+                    await self._save_aside()
+        finally:
+            self.save()
+
+    async def _save_aside(self) -> None:
+        if self._path is not None:
+            number, text = self._dump()
+            await asyncio.to_thread(self._write, self._path, number, text)
+
+    def save(self) -> None:
+        """Write the file now (at the end; `run` does it meanwhile)."""
+        if self._path is not None:
+            self._write(self._path, *self._dump())
+
+    def _dump(self) -> tuple[int, str]:
+        saved = self._links.save(time=time.time(), monotonic=time.monotonic())
+        rows = [_to_row(device, port, link) for (device, port), link in saved.items()]
+        self._made += 1
+        return self._made, _File(schema_name="opticd/links/1", boot_id=self._boot, links=rows).model_dump_json()
+
+    def _write(self, path: Path, number: int, text: str) -> None:
+        """Replace the file in one step; a disk that is full or read-only is said once."""
+        with self._lock:
+            if number < self._newest:
+                return
+            try:
+                _replace(path, text)
+            except OSError as exc:
+                if not self._failed:
+                    _log.error("%s: link counters will not survive a restart: %s", path, exc.strerror)
+                self._failed = True
+            else:
+                self._failed = False
+                self._newest = number
+
+    def _put_aside(self, path: Path) -> None:
+        try:
+            path.replace(path.with_suffix(".bad"))
+        except OSError as exc:
+            _log.error("%s: %s", path, exc.strerror)
+
+
+def _replace(path: Path, text: str) -> None:
+    new = path.with_suffix(".new")
+    with new.open("w", encoding="utf-8") as handle:
+        handle.write(text)
+        handle.flush()
+        os.fsync(handle.fileno())
+    new.replace(path)
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    return str(error)
+
+
+def _to_row(device: str, port: str, link: SavedLink) -> _Row:
+    state, seen = link.state, link.seen
+    return _Row(
+        device=device,
+        port=port,
+        up=state.up,
+        admin_up=state.admin_up,
+        last_change=state.last_change,
+        transitions=state.transitions,
+        down_events=dict(state.down_events),
+        up_seconds=state.up_seconds,
+        up_since=state.up_since,
+        carrier_up_count=seen.carrier_up_count,
+        carrier_down_count=seen.carrier_down_count,
+        mark=seen.mark,
+        if_index=seen.if_index,
+        epoch=seen.epoch,
+        time=link.time,
+        monotonic=link.monotonic,
+    )
+
+
+def _to_saved(row: _Row) -> SavedLink:
+    state = LinkState(
+        up=row.up,
+        admin_up=row.admin_up,
+        last_change=row.last_change,
+        transitions=row.transitions,
+        down_events=Counter(row.down_events),
+        up_seconds=row.up_seconds,
+        up_since=row.up_since,
+    )
+    seen = Observation(
+        row.up,
+        row.admin_up,
+        carrier_up_count=row.carrier_up_count,
+        carrier_down_count=row.carrier_down_count,
+        mark=row.mark,
+        if_index=row.if_index,
+        epoch=row.epoch,
+    )
+    return SavedLink(state, seen, row.time, row.monotonic)
