@@ -25,6 +25,7 @@ from agent.errors import (
     BusError,
     BusGone,
     BusTimeout,
+    ConfigError,
     DriverError,
     ModuleAbsent,
     NotPermitted,
@@ -89,12 +90,12 @@ _ERRORS: Final[Mapping[int, _Mapped]] = {
 
 
 def bus_path(name: str) -> str:
-    """The device node of `12`, `i2c-12` or a path. Raises Unsupported."""
+    """The device node of `12`, `i2c-12` or a path. Raises ConfigError."""
     if re.fullmatch(r"(i2c-)?\d+", name):
         return f"/dev/i2c-{name.removeprefix('i2c-')}"
     if name.startswith("/"):
         return name
-    raise Unsupported(
+    raise ConfigError(
         f"{name!r} is no I2C bus", hint="give a number, as in i2c:12, or a path, as in i2c:/dev/i2c-12"
     )
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from agent.errors import BusError, DriverError, ModuleAbsent, Unsupported
+from agent.errors import BusError, ConfigError, DriverError, ModuleAbsent
 from agent.memory import I2cBus
 
 ENABLE_BITS: Final = {
@@ -39,12 +39,12 @@ Path = tuple[Hop, ...]
 
 
 def parse_path(text: str) -> Path:
-    """The hops of `0x70.3:0x71.0`, () for an empty text. Raises Unsupported."""
+    """The hops of `0x70.3:0x71.0`, () for an empty text. Raises ConfigError."""
     hops: list[Hop] = []
     for part in text.split(":") if text else []:
         match = re.fullmatch(r"(0x[0-9a-fA-F]{2})\.([0-7])", part)
         if match is None or not 0x70 <= int(match[1], 16) <= 0x77:
-            raise Unsupported(f"{part!r} is no mux channel", hint="as in 12:0x70.3: address 0x70-0x77, channel 0-7")
+            raise ConfigError(f"{part!r} is no mux channel", hint="as in 12:0x70.3: address 0x70-0x77, channel 0-7")
         hops.append(Hop(int(match[1], 16), int(match[2])))
     return tuple(hops)
 

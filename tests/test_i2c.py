@@ -12,6 +12,7 @@ from agent.errors import (
     BusError,
     BusGone,
     BusTimeout,
+    ConfigError,
     DriverError,
     ModuleAbsent,
     NotPermitted,
@@ -497,7 +498,7 @@ def test_after_a_bus_error_the_channel_is_selected_again() -> None:
 
 @pytest.mark.parametrize("text", ["0x70", "0x70.8", "70.1", "0x50.1", "0x70.1:", "0x78.1"])
 def test_bad_mux_paths(text: str) -> None:
-    with pytest.raises(Unsupported, match="no mux channel"):
+    with pytest.raises(ConfigError, match="no mux channel"):
         parse_path(text)
 
 
@@ -507,7 +508,7 @@ def test_bus_names(name: str, path: str) -> None:
 
 
 def test_a_bad_bus_name() -> None:
-    with pytest.raises(Unsupported, match="'eth0' is no I2C bus"):
+    with pytest.raises(ConfigError, match="'eth0' is no I2C bus"):
         bus_path("eth0")
 
 
@@ -612,7 +613,7 @@ def test_a_careless_host_is_told() -> None:
     ]
 
 
-# -- recordings of real modules -------------------------------------------------------------------------------------
+# -- recordings of real modules ----------------------------------------------------------------------------------
 
 
 def test_every_recording_reads_back_through_the_adapter(shared_data: Path) -> None:

@@ -1,0 +1,55 @@
+"""Drivers by name: built-in ones and those of other packages, all from the entry-point group `opticd.drivers`."""
+
+import difflib
+from importlib.metadata import EntryPoint, entry_points
+from typing import Final
+
+from agent.errors import ConfigError
+from agent.sources import Cage, Driver, Options, SourceName, parse_source
+
+GROUP: Final = "opticd.drivers"
+
+
+class Registry:
+    """Opens cages. Drivers are imported when their first source is opened, and live as long as the registry."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, EntryPoint] = {entry.name: entry for entry in entry_points(group=GROUP)}
+        self._drivers: dict[str, Driver] = {}
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The words a source may begin with."""
+        return tuple(sorted({*self._entries, *self._drivers}))
+
+    def add(self, kind: str, driver: Driver) -> None:
+        """A driver that is no entry point (the simulated switch, tests)."""
+        self._drivers[kind] = driver
+
+    def open(self, source: str | SourceName) -> Cage:
+        """The cage that `source` names. Raises ConfigError; hardware is touched by the first read only."""
+        name = parse_source(source) if isinstance(source, str) else source
+        options = Options(name.options, of=str(name))
+        cage = self._driver(name.kind).open(name.address, options)
+        options.finish()
+        return cage
+
+    def _driver(self, kind: str) -> Driver:
+        driver = self._drivers.get(kind)
+        if driver is None:
+            entry = self._entries.get(kind)
+            if entry is None:
+                near = difflib.get_close_matches(kind, self.kinds, n=1)
+                hint = f"did you mean {near[0]}:?" if near else f"one of {', '.join(self.kinds)}"
+                raise ConfigError(f"no driver for sources of kind {kind!r}", hint=hint)
+            driver = self._drivers[kind] = _load(entry)
+        return driver
+
+
+def _load(entry: EntryPoint) -> Driver:
+    try:
+        driver: Driver = entry.load()()
+    except Exception as exc:  # it may be anybody's package: its failure is reported as a line, under its name
+        package = entry.dist.name if entry.dist else "?"
+        raise ConfigError(f"driver {entry.name!r} of package {package} does not load: {exc}") from exc
+    return driver
