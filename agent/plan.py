@@ -11,7 +11,7 @@ divides and fills dictionaries. A family whose layout the bytes themselves decla
 """
 
 import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
 
@@ -175,11 +175,10 @@ class CompiledPlan:
         named = (item for item in items if isinstance(item.field.subject, str))
         self._settings = [row for item in named for row in _small(item, spans)]
         self._keys = [
-            tuple(dict.fromkeys(i.field.name for i in quantities if _locate(spans, i.span).block == block))
+            tuple(dict.fromkeys(_keys(item for item in items if _locate(spans, item.span).block == block)))
             for block in range(len(spans))
         ]
-        runs = [(_locate(spans, span), span.length) for span in merge((item.span for item in flags), gap=GAP)]
-        self._flag_runs = [(place.block, place.at, place.at + length) for place, length in runs]
+        self._flag_runs = _runs([(_locate(spans, item.span), item.span.length) for item in flags])
         self._flag_key: list[bytes | None] | None = None
         self._shared: tuple[Mapping[Flag, bool], Mapping[Flag, LaneFlags]] = ({}, {})
 
@@ -202,7 +201,7 @@ class CompiledPlan:
         known = [item for item in self._items if item.span in memory]
         lost = [item for item in self._items if item.span not in memory]
         draft = Draft()
-        draft.unread += [item.field.name for item in lost if isinstance(item.field.subject, Quantity)]
+        draft.unread += _keys(lost)
         for part, _ in self._parts:
             part.decode([memory.get(span) for span in part.spans], draft)
         rest = CompiledPlan(tuple(known), (), merge(i.span for i in known), self._unread, self._module_state)
@@ -301,6 +300,22 @@ class CompiledPlan:
         return state, ready, paths, applications, disabled
 
 
+_SETTING_KEYS: Final = {
+    "data_path_states": "datapath_state",
+    "lane_applications": "application",
+    "tx_disabled": "tx_disabled",
+}
+
+
+def _keys(items: Iterable[Item]) -> Iterator[str]:
+    """What the items are called in a reading; flags have no key of their own."""
+    for item in items:
+        if isinstance(item.field.subject, Quantity):
+            yield item.field.name
+        elif item.field.name in _SETTING_KEYS and not isinstance(item.field.subject, Flag):
+            yield _SETTING_KEYS[item.field.name]
+
+
 def _shorter(block: bytes | None, size: int) -> bool:
     return block is not None and len(block) < size
 
@@ -310,6 +325,15 @@ def _locate(spans: Sequence[Span], wanted: Span) -> _Place:
         if _overlap(span, wanted) and span.offset <= wanted.offset and wanted.end <= span.end:
             return _Place(block, wanted.offset - span.offset)
     raise LookupError(f"no read covers {wanted}")
+
+
+def _runs(places: Iterable[tuple[_Place, int]]) -> list[tuple[int, int, int]]:
+    """Block, first and end of the bytes that all these places (with their lengths) lie in."""
+    ends: dict[int, tuple[int, int]] = {}
+    for (block, at), length in places:
+        first, end = ends.get(block, (at, at))
+        ends[block] = min(first, at), max(end, at + length)
+    return [(block, first, end) for block, (first, end) in ends.items()]
 
 
 def _cut(blocks: Sequence[bytes | None], place: _Place, span: Span) -> bytes | None:

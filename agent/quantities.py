@@ -51,6 +51,12 @@ TEC_CURRENT_AMPERES: Final = Quantity(
 )
 AUX_SUPPLY_VOLTAGE: Final = Quantity("aux_supply_voltage", Unit.VOLT, "Additional supply voltage (Vcc2).")
 AUX1: Final = Quantity("aux1", Unit.NONE, "Auxiliary monitor 1, vendor defined, raw value.")
+SECOND_TEC_CURRENT: Final = Quantity(
+    "aux2", Unit.RATIO, "Current of a second thermoelectric cooler over its maximum (auxiliary monitor 2)."
+)
+SECOND_LASER_TEMPERATURE: Final = Quantity(
+    "aux3", Unit.CELSIUS, "Temperature of a second laser (auxiliary monitor 3)."
+)
 CUSTOM: Final = Quantity("custom", Unit.NONE, "Custom monitor, vendor defined, raw value.")
 TX_POWER: Final = Quantity("tx_power", Unit.WATT, "Optical power launched.")
 RX_POWER: Final = Quantity("rx_power", Unit.WATT, "Optical power received.")
@@ -88,6 +94,10 @@ TX_FAULT: Final = Flag("tx_fault", "Fault of the transmitter.")
 TX_ADAPTIVE_EQ_FAULT: Final = Flag("tx_adaptive_eq_fault", "Adaptive equaliser of the host input failed.")
 DATA_PATH_STATE_CHANGED: Final = Flag("data_path_state_changed", "The data path of a lane changed state.")
 MODULE_STATE_CHANGED: Final = Flag("module_state_changed", "The module changed state.")
+MODULE_FIRMWARE_ERROR: Final = Flag("module_firmware_error", "The self test of the module's firmware failed.")
+DATA_PATH_FIRMWARE_ERROR: Final = Flag(
+    "data_path_firmware_error", "The firmware of the signal processor could not be loaded."
+)
 
 ALARMED: Final = (
     "temperature", "supply_voltage", "aux1", "aux2", "aux3", "custom",

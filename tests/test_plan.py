@@ -33,6 +33,9 @@ SPLIT = Field(q.TX_FAULT, offset=10, bits=(7, 3, 15, 11), lanes=4, latched=True)
 FIELDS = (STATE, HOT, COLD, TEMPERATURE, VOLTAGE, PATHS, LOS, BIAS, POWER, BER, APPS, DISABLED, NOT_READY, SPLIT)
 
 
+KEYS = {"data_path_states": "datapath_state", "lane_applications": "application", "tx_disabled": "tx_disabled"}
+
+
 def plain(items: Sequence[Item], memory: Memory) -> Values:
     """What the items mean, one field after the other and nothing precomputed."""
     values: dict[Quantity, float] = {}
@@ -44,6 +47,7 @@ def plain(items: Sequence[Item], memory: Memory) -> Values:
     for item in items:
         subject = item.field.subject
         if item.span not in memory:
+            unread += [KEYS.get(item.field.name, "")] if isinstance(subject, str) else []
             unread += [subject.key] if isinstance(subject, Quantity) else []
             continue
         whole = memory.get(item.field.span(item.bank))
@@ -74,7 +78,7 @@ def plain(items: Sequence[Item], memory: Memory) -> Values:
         data_path_states={n: code for n, code in named.get("data_path_states", {}).items() if 1 <= code <= 7},
         lane_applications={n: code for n, code in named.get("lane_applications", {}).items() if code},
         tx_disabled={lane: bool(code) for lane, code in named.get("tx_disabled", {}).items()},
-        unread=tuple(dict.fromkeys(unread)),
+        unread=tuple(dict.fromkeys(filter(None, unread))),
         data_ready=not named.get("data_not_ready", {}).get(0, 0),
     )
 
