@@ -41,6 +41,8 @@ _MAX_SUBID: Final = 0xFFFFFFFF
 _MAX_INTEGER_OCTETS: Final = 9
 """A Counter64 at its top has eight octets and a leading zero."""
 
+_MAX_COLUMN_OCTETS: Final = 16_000_000
+
 
 class Varbind(NamedTuple):
     """One variable of a message; `value` is None for NULL, noSuchObject, noSuchInstance and endOfMibView."""
@@ -237,10 +239,11 @@ def varbinds(data: bytes, start: int, end: int) -> Iterator[Varbind]:
 class Rows:
     """What one walk of one column has brought: rows by index, and whether its end was seen.
 
-    `keys` remembers decoded indexes; the columns of one table, and polls that follow, share it.
+    `octets` counts what came, so that a hostile agent cannot fill the memory. `keys` remembers
+    decoded indexes; the columns of one table, and polls that follow, share it.
     """
 
-    __slots__ = ("_cap", "_prefix", "ended", "keys", "last", "values")
+    __slots__ = ("_cap", "_prefix", "ended", "keys", "last", "octets", "values")
 
     def __init__(self, prefix: bytes, keys: dict[bytes, Oid], *, cap: int) -> None:
         self._prefix = prefix
@@ -249,6 +252,7 @@ class Rows:
         self.values: dict[Oid, Value] = {}
         self.last: Oid = ()
         self.ended = False
+        self.octets = 0
 
     def take(self, data: bytes, start: int, end: int) -> int:
         """Add the variables of one reply; returns how many there were up to the end of the column.
@@ -258,6 +262,9 @@ class Rows:
         prefix, keys, values, last = self._prefix, self.keys, self.values, self.last
         length = len(prefix)
         count = 0
+        self.octets += end - start
+        if self.octets > _MAX_COLUMN_OCTETS:
+            raise WalkCut(f"a column of more than {_MAX_COLUMN_OCTETS} octets")
         try:
             while start < end:
                 # The hot path: an element of 127 octets or less is read in place, any other by `element`.

@@ -1,0 +1,222 @@
+"""Asking one device: GET, and walks of single columns by GETBULK that adapt to what the agent can do."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from drivers.snmp import ber, transport
+from drivers.snmp.ber import Oid, Value
+from drivers.snmp.errors import ErrorStatus, Malformed, NoAnswer, Unsupported, WalkCut
+from drivers.snmp.security import Community, Opened, Resync, Security
+
+SYS_DESCR: Final = (1, 3, 6, 1, 2, 1, 1, 1, 0)
+SYS_OBJECT_ID: Final = (1, 3, 6, 1, 2, 1, 1, 2, 0)
+SYS_UP_TIME: Final = (1, 3, 6, 1, 2, 1, 1, 3, 0)
+
+TOO_BIG: Final = 1
+NO_SUCH_NAME: Final = 2
+ERROR_STATUS: Final = {
+    1: "tooBig", 2: "noSuchName", 3: "badValue", 4: "readOnly", 5: "genErr", 6: "noAccess",
+    13: "resourceUnavailable", 16: "authorizationError",
+}  # fmt: skip
+
+_MAX_KEYS: Final = 400_000
+_RESYNCS: Final = 3
+_GROW_AFTER: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How patient and how greedy: `timeout_s` per try, rows per reply, rows per column."""
+
+    timeout_s: float = 2.0
+    retries: int = 2
+    repetitions: int = 25
+    """At first; the device's answers make it more or less."""
+    max_repetitions: int = 50
+    """Some agents skip rows above 55 without a word (spec: agents that misbehave)."""
+    max_rows: int = 100_000
+
+
+class Session:
+    """The talk with one device, one request at a time."""
+
+    def __init__(
+        self,
+        endpoint: transport.Endpoint,
+        address: transport.Address,
+        security: Security,
+        *,
+        limits: Limits | None = None,
+    ) -> None:
+        self.limits = limits or Limits()
+        self.deadline = float("inf")
+        """Of the event loop's clock; no request waits past it."""
+        self.requests = 0
+        self.repetitions = min(self.limits.repetitions, self.limits.max_repetitions)
+        """0: the device cannot GETBULK."""
+        self._ceiling = self.limits.max_repetitions
+        self._streak = 0
+        self._strikes = 0
+        self._answered = False
+        self._endpoint = endpoint
+        self._address = address
+        self._security = security
+        self._keys: dict[bytes, Oid] = {}
+        self._lock = asyncio.Lock()
+
+    async def hello(self) -> dict[Oid, Value]:
+        """sysDescr, sysObjectID and sysUpTime. A silent device that speaks SNMPv1 is told from a dead one."""
+        try:
+            return await self.get((SYS_DESCR, SYS_OBJECT_ID, SYS_UP_TIME))
+        except NoAnswer as exc:
+            if isinstance(self._security, Community) and await self._speaks_v1():
+                raise Unsupported("the device answers SNMPv1 only; opticd needs v2c or v3") from exc
+            raise
+
+    async def get(self, oids: Sequence[Oid]) -> dict[Oid, Value]:
+        """The values of these instances; those that the device does not have are absent."""
+        varbinds = b"".join(ber.encode_varbind(oid) for oid in oids)
+        opened, pdu = await self._ask(ber.GET, varbinds)
+        found = ber.varbinds(opened.data, pdu.start, pdu.end)
+        return {varbind.oid: varbind.value for varbind in found if varbind.value is not None}
+
+    async def next(self, oids: Sequence[Oid]) -> list[ber.Varbind]:
+        """What follows each of these OIDs."""
+        varbinds = b"".join(ber.encode_varbind(oid) for oid in oids)
+        opened, pdu = await self._ask(ber.GETNEXT, varbinds)
+        return list(ber.varbinds(opened.data, pdu.start, pdu.end))
+
+    def rows(self, column: Oid) -> ber.Rows:
+        """An empty result for `walk`."""
+        if len(self._keys) > _MAX_KEYS:
+            self._keys = {}
+        return ber.Rows(ber.encode_oid(column), self._keys, cap=self.limits.max_rows)
+
+    async def walk(self, column: Oid, rows: ber.Rows) -> None:
+        """Fill `rows` up to the end of the column; on an error it holds what came, and `ended` is false."""
+        before = self.repetitions
+        while not rows.ended:
+            at = ber.encode_varbind(column + rows.last)
+            bulk = self.repetitions > 0
+            try:
+                opened, pdu = await self._ask(ber.GETBULK if bulk else ber.GETNEXT, at)
+            except ErrorStatus as exc:
+                if not bulk and exc.status == NO_SUCH_NAME:  # an SNMPv1 way to say that nothing follows
+                    rows.ended = True
+                    return
+                if not bulk:
+                    raise
+                self._lower(exc.status)
+                continue
+            except NoAnswer:
+                if not bulk:  # it is not GETBULK that the device fails at
+                    self.repetitions = before
+                if not bulk or not self._answered:
+                    raise
+                before, self.repetitions = self.repetitions, 0
+                continue
+            if not rows.take(opened.data, pdu.start, pdu.end) and not rows.ended:
+                raise WalkCut("the agent answered without any variable")
+            if bulk:
+                self._grow()
+
+    def _wanted(self, tries: int) -> int:
+        """Repetitions of this try: every repeated one asks for less, a big answer may be what is lost."""
+        if tries:
+            self._streak = 0
+            self.repetitions = max(1, self.repetitions // 2)
+            self._strikes += 1
+            if self._strikes > 3:
+                self._ceiling = max(1, min(self._ceiling, self.repetitions * 2))
+        return self.repetitions
+
+    def _lower(self, status: int) -> None:
+        """After an error-status to a GETBULK: fewer repetitions, at last GETNEXT."""
+        self._streak = 0
+        if status == TOO_BIG and self.repetitions > 1:
+            self._ceiling = self.repetitions - 1
+            self.repetitions //= 2
+        else:
+            self.repetitions = self._ceiling = 0
+
+    def _grow(self) -> None:
+        self._streak += 1
+        if self._streak >= _GROW_AFTER and self.repetitions < self._ceiling:
+            self._streak = 0
+            self._strikes = 0
+            self.repetitions = min(self._ceiling, self.repetitions + max(1, self.repetitions // 2))
+
+    def forgive(self) -> None:
+        """Try GETBULK and its default size again: the device was restarted, or an hour went by."""
+        self.repetitions = min(self.limits.repetitions, self.limits.max_repetitions)
+        self._ceiling = self.limits.max_repetitions
+        self._streak = self._strikes = 0
+
+    async def _speaks_v1(self) -> bool:
+        assert isinstance(self._security, Community)
+        old = Session(
+            self._endpoint,
+            self._address,
+            self._security.as_v1(),
+            limits=Limits(timeout_s=self.limits.timeout_s, retries=0),
+        )
+        old.deadline = self.deadline
+        try:
+            await old.get((SYS_UP_TIME,))
+        except (NoAnswer, Malformed, ErrorStatus, Unsupported):
+            return False
+        return True
+
+    async def _ask(self, tag: int, varbinds: bytes) -> tuple[Opened, ber.Pdu]:
+        async with self._lock:
+            for _ in range(_RESYNCS):
+                try:
+                    return await self._exchange(tag, varbinds)
+                except Resync:
+                    continue
+            raise NoAnswer("the device keeps changing its SNMPv3 engine or clock")
+
+    async def _exchange(self, tag: int, varbinds: bytes) -> tuple[Opened, ber.Pdu]:
+        """One request, repeated until it is answered; an answer to an earlier try is as good."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[bytes] = loop.create_future()
+        ids: list[int] = []
+        try:
+            for tries in range(self.limits.retries + 1):
+                message_id = random.randrange(1, 1 << 31)
+                ids.append(message_id)
+                pdu = ber.encode_pdu(tag, message_id, 0, self._wanted(tries) if tag == ber.GETBULK else 0, varbinds)
+                self._endpoint.expect(message_id, self._address, future)
+                self._endpoint.send(self._security.wrap(message_id, pdu), self._address)
+                self.requests += 1
+                try:
+                    data = await transport.wait(future, min(self.limits.timeout_s, self.deadline - loop.time()))
+                except NoAnswer:
+                    if loop.time() >= self.deadline:
+                        raise NoAnswer("the time for this device is used up") from None
+                    continue
+                return self._open(data, ids)
+        finally:
+            for message_id in ids:
+                self._endpoint.forget(message_id)
+        seconds = self.limits.timeout_s * (self.limits.retries + 1)
+        raise NoAnswer(
+            f"no answer within {seconds:g} s ({self.limits.retries + 1} tries)",
+            hint="wrong address or community, a filter on the way, or an agent that is off",
+        )
+
+    def _open(self, data: bytes, ids: list[int]) -> tuple[Opened, ber.Pdu]:
+        opened = self._security.unwrap(data)
+        pdu = ber.read_pdu(opened.data, opened.start, opened.end)
+        if pdu.tag != ber.RESPONSE:
+            raise Malformed(f"a reply is a PDU of type {pdu.tag:#04x}")
+        if pdu.request_id not in ids:
+            raise Malformed("a reply carries the id of another request")
+        self._answered = True
+        if pdu.error_status:
+            name = ERROR_STATUS.get(pdu.error_status, f"error-status {pdu.error_status}")
+            raise ErrorStatus(f"the agent answered {name}", status=pdu.error_status)
+        return opened, pdu
