@@ -1,0 +1,308 @@
+"""Polls every port of this host in its period and publishes what it finds: one task and one thread a bus.
+
+    poller = Poller(hub, setups, identify=identify, options=PollerOptions())
+    async with asyncio.TaskGroup() as group:
+        group.create_task(poller.run())
+
+Ports of one bus wait for each other, ports of two buses never do. Expected failures are published; anything else is
+a bug and leaves `run` as the exception that it is.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Final
+
+from agent.cage import Cage, Outcome, Polled, PortSetup
+from agent.errors import BusHung, OpticError
+from agent.identification import Identify
+from agent.latches import Latches
+from agent.model import Module, ModuleChange, ModuleEvent, PollFailed, PollTiming, Reading, Trouble
+from agent.schedule import Budget, Slot
+from agent.state import BusHealth, Event, Hub
+from agent.worker import BusWorker, WorkerPool
+
+__all__ = ["Poller", "PollerOptions", "PortSetup"]
+
+STOP_S: Final = 1.5
+"""How long the end may wait for the threads."""
+
+Answer = Reading | PollFailed
+
+
+@dataclass(frozen=True, slots=True)
+class PollerOptions:
+    """What holds for all buses."""
+
+    deadline_s: float = 2.0
+    """After that no read of a module begins in the same poll."""
+    hang_s: float = 10.0
+    """A poll that is not back by then never will be: its thread is given up."""
+    spares: int = 4
+    """Threads that may be given up before the daemon is told to start anew."""
+    bus_share: float = 0.25
+    """Share of the time of a bus that polls may use."""
+
+
+class _Port:
+    """A port on the event loop: when it is due, and who waits for its next reading."""
+
+    __slots__ = ("cage", "due", "name", "polled", "slot", "waiters")
+
+    def __init__(self, cage: Cage, slot: Slot) -> None:
+        self.name = cage.setup.port
+        self.cage = cage
+        self.slot = slot
+        self.due = slot.due
+        self.polled = False
+        self.waiters: list[asyncio.Future[Answer]] = []
+
+
+class _Bus:
+    """The task of one bus: chooses the port, crosses to the thread, publishes."""
+
+    def __init__(self, name: str, poller: "Poller") -> None:
+        self.name = name
+        self.ports: list[_Port] = []
+        self.worker: BusWorker | None = None
+        self._poller = poller
+        self._hub = poller.hub
+        self._budget = Budget(poller.options.bus_share)
+        self._urgent: deque[_Port] = deque()
+        self._wake: asyncio.Future[None] | None = None
+        self._up = True
+
+    def close_all(self) -> None:
+        """Give every way in of this bus back. Runs in its thread."""
+        for port in self.ports:
+            with contextlib.suppress(OpticError):
+                port.cage.close()
+
+    def ask(self, port: _Port) -> asyncio.Future[Answer]:
+        """The next answer of a port, out of turn."""
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        if not port.waiters:
+            self._urgent.append(port)
+        port.waiters.append(future)
+        self.wake()
+        return future
+
+    def wake(self) -> None:
+        """Look at the schedule again: it changed."""
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    async def run(self, worker: BusWorker) -> None:
+        """Poll until cancelled."""
+        self.worker = worker
+        loop = asyncio.get_running_loop()
+        by_due = attrgetter("due")
+        while True:
+            now = loop.time()
+            free_at = self._budget.free_at(now)
+            port = self._urgent[0] if self._urgent else min(self.ports, key=by_due)
+            ready_at = free_at if self._urgent else max(free_at, port.due)
+            if ready_at > now:
+                await self._sleep_until(loop, ready_at)
+                continue
+            if self._urgent:
+                self._urgent.popleft()
+            await self._poll(port, worker, loop)
+
+    async def _sleep_until(self, loop: asyncio.AbstractEventLoop, when: float) -> None:
+        self._wake = loop.create_future()
+        timer = loop.call_at(when, self.wake)
+        try:
+            await self._wake
+        finally:
+            timer.cancel()
+            self._wake = None
+
+    async def _poll(self, port: _Port, worker: BusWorker, loop: asyncio.AbstractEventLoop) -> None:
+        slot, cage = port.slot, port.cage
+        began = loop.time()
+        if port.name in worker.stuck:
+            polled = self._hung(port, "a call of an earlier poll still hangs", bus_failed=False)
+        else:
+            looks = slot.looks_only(began) and not port.waiters
+            try:
+                polled = await worker.run(cage.look if looks else cage.poll, key=port.name)
+            except BusHung as exc:
+                cage.abandon()
+                polled = self._hung(port, str(exc), duration_s=loop.time() - began)
+        ended = loop.time()
+        self._budget.spend(ended, polled.duration_s)
+        match polled.outcome:
+            case Outcome.FAILED if ended >= slot.full_at:
+                slot.failed(ended)
+            case Outcome.GOOD | Outcome.ABSENT:
+                slot.worked()
+            case _:
+                pass
+        overruns = slot.advance(began, ended)
+        if polled.outcome is Outcome.UNCONFIRMED:
+            slot.confirm(ended)
+            slot.due = min(slot.due, slot.soon_at)
+        port.due = slot.due
+        self._health(polled)
+        self._poller.take(port.name, polled.events)
+        self._hub.publish(PollTiming(self.name, polled.duration_s, overruns if port.polled else 0))
+        self._answer(port, polled.events)
+        if not port.polled:
+            port.polled = True
+            self._poller.first_poll()
+
+    def _hung(self, port: _Port, why: str, *, duration_s: float = 0.0, bus_failed: bool = True) -> Polled:
+        device = self._hub.local.device
+        present = self._hub.local.port(port.name).present
+        trouble = Trouble(BusHung.reason, why)
+        failed = PollFailed(device, port.name, self._poller.wall(), present, trouble)
+        return Polled(Outcome.FAILED, (failed,), duration_s, bus_failed)
+
+    def _health(self, polled: Polled) -> None:
+        """A bus is down from a failure of its own to the next poll that reached it."""
+        if polled.bus_failed:
+            if self._up:
+                self._hub.publish(BusHealth(self.name, up=False))
+            self._up = False
+        elif not self._up and polled.duration_s > 0:
+            self._up = True
+            self._hub.publish(BusHealth(self.name, up=True, recovered=True))
+
+    def _answer(self, port: _Port, events: tuple[Event, ...]) -> None:
+        if not port.waiters:
+            return
+        answer = next((event for event in reversed(events) if isinstance(event, Reading | PollFailed)), None)
+        if answer is None:
+            return
+        for waiter in port.waiters:
+            if not waiter.done():
+                waiter.set_result(answer)
+        port.waiters = []
+
+
+class Poller:
+    """All buses of this host. `ready` is set once every port was polled."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        setups: Iterable[PortSetup],
+        *,
+        identify: Identify,
+        wall: Callable[[], float],
+        options: PollerOptions | None = None,
+        on_exhausted: Callable[[str], None] | None = None,
+    ) -> None:
+        self.hub = hub
+        self.options = options or PollerOptions()
+        self.wall = wall
+        self.ready = asyncio.Event()
+        self.latches: dict[str, Latches] = {}
+        self._setups = tuple(setups)
+        self._identify = identify
+        self._on_exhausted = on_exhausted
+        self._buses: dict[str, _Bus] = {}
+        self._ports: dict[str, tuple[_Bus, _Port]] = {}
+        self._unpolled = len(self._setups)
+        self._pool: WorkerPool | None = None
+
+    async def run(self) -> None:
+        """Poll until cancelled; the end takes `STOP_S` twice at most, whatever hangs."""
+        pool = self._pool = WorkerPool(
+            hang_s=self.options.hang_s, spares=self.options.spares, on_exhausted=self._on_exhausted
+        )
+        self._begin(asyncio.get_running_loop().time())
+        if not self._unpolled:
+            self.ready.set()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for bus in self._buses.values():
+                    group.create_task(bus.run(pool.worker(bus.name)), name=f"bus-{bus.name}")
+        finally:
+            await self._end(pool)
+
+    def read_now(self, port: str) -> asyncio.Future[Answer]:
+        """A poll of one port out of turn, as soon as its bus is free; raises KeyError for an unknown port."""
+        bus, state = self._ports[port]
+        return bus.ask(state)
+
+    def fast(self, port: str, *, period_s: float, duration_s: float) -> None:
+        """Poll one port more often for a while, as far as the bus' share allows; KeyError for an unknown port."""
+        bus, state = self._ports[port]
+        state.slot.quicken(asyncio.get_running_loop().time(), period_s=period_s, duration_s=duration_s)
+        state.due = state.slot.due
+        bus.wake()
+
+    def stale(self, limit_s: float) -> tuple[str, ...]:
+        """Buses whose thread gave no sign of life for `limit_s`; () while all is well."""
+        return self._pool.stale(limit_s) if self._pool else ()
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """The names of the polled ports."""
+        return tuple(setup.port for setup in self._setups)
+
+    @property
+    def crossings(self) -> int:
+        """How often threads called the event loop so far."""
+        return self._pool.crossing.count if self._pool else 0
+
+    # Called by the buses.
+
+    def take(self, port: str, events: tuple[Event, ...]) -> None:
+        """Publish what a poll found."""
+        for event in events:
+            if isinstance(event, Reading):
+                latches = self.latches.get(port)
+                if latches is None:
+                    latches = self.latches[port] = Latches()
+                latches.update(event.time, event.flags, event.lane_flags)
+            elif isinstance(event, ModuleEvent) and event.change is ModuleChange.SWAPPED and port in self.latches:
+                self.latches[port].clear()
+            self.hub.publish(event)
+
+    def first_poll(self) -> None:
+        """One port more was polled for the first time."""
+        self._unpolled -= 1
+        if not self._unpolled:
+            self.ready.set()
+
+    def _begin(self, start: float) -> None:
+        groups: dict[str, list[PortSetup]] = {}
+        for setup in self._setups:
+            groups.setdefault(setup.bus, []).append(setup)
+        for number, (name, setups) in enumerate(groups.items()):
+            bus = self._buses[name] = _Bus(name, self)
+            for place, setup in enumerate(setups):
+                # Spread over the period: the ports of a bus, and the buses between two ports of each.
+                phase = (place + number / len(groups)) / len(setups)
+                slot = Slot.begin(period_s=setup.interval_s, start=start, phase=phase)
+                cage = Cage(
+                    setup,
+                    device=self.hub.local.device,
+                    identify=self._identify,
+                    bus_failed=bus.close_all,
+                    deadline_s=self.options.deadline_s,
+                    expected=self._known_module(setup.port),
+                    wall=self.wall,
+                )
+                port = _Port(cage, slot)
+                bus.ports.append(port)
+                self._ports[setup.port] = (bus, port)
+
+    def _known_module(self, port: str) -> Module | None:
+        reading = self.hub.local.port(port).reading
+        return reading.module if reading is not None else None
+
+    async def _end(self, pool: WorkerPool) -> None:
+        closing: list[asyncio.Future[None]] = []
+        for bus in self._buses.values():
+            with contextlib.suppress(OpticError):
+                closing.append(pool.worker(bus.name).run(bus.close_all))
+        if closing:
+            await asyncio.wait(closing, timeout=STOP_S)
+        await pool.stop(STOP_S)
