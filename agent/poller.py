@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final
 
-from agent.cage import Cage, Outcome, Polled, PortSetup
 from agent.errors import BusHung, OpticError
 from agent.identification import Identify
 from agent.latches import Latches
 from agent.model import Module, ModuleChange, ModuleEvent, PollFailed, PollTiming, Reading, Trouble
+from agent.portjob import Outcome, Polled, PortJob, PortSetup
 from agent.schedule import Budget, Slot
 from agent.state import BusHealth, Event, Hub
 from agent.worker import BusWorker, WorkerPool
@@ -50,11 +50,11 @@ class PollerOptions:
 class _Port:
     """A port on the event loop: when it is due, and who waits for its next reading."""
 
-    __slots__ = ("cage", "due", "name", "polled", "slot", "waiters")
+    __slots__ = ("due", "job", "name", "polled", "slot", "waiters")
 
-    def __init__(self, cage: Cage, slot: Slot) -> None:
-        self.name = cage.setup.port
-        self.cage = cage
+    def __init__(self, job: PortJob, slot: Slot) -> None:
+        self.name = job.setup.port
+        self.job = job
         self.slot = slot
         self.due = slot.due
         self.polled = False
@@ -79,7 +79,7 @@ class _Bus:
         """Give every way in of this bus back. Runs in its thread."""
         for port in self.ports:
             with contextlib.suppress(OpticError):
-                port.cage.close()
+                port.job.close()
 
     def ask(self, port: _Port) -> asyncio.Future[Answer]:
         """The next answer of a port, out of turn."""
@@ -122,16 +122,16 @@ class _Bus:
             self._wake = None
 
     async def _poll(self, port: _Port, worker: BusWorker, loop: asyncio.AbstractEventLoop) -> None:
-        slot, cage = port.slot, port.cage
+        slot, job = port.slot, port.job
         began = loop.time()
         if port.name in worker.stuck:
             polled = self._hung(port, "a call of an earlier poll still hangs", bus_failed=False)
         else:
             looks = slot.looks_only(began) and not port.waiters
             try:
-                polled = await worker.run(cage.look if looks else cage.poll, key=port.name)
+                polled = await worker.run(job.look if looks else job.poll, key=port.name)
             except BusHung as exc:
-                cage.abandon()
+                job.abandon()
                 polled = self._hung(port, str(exc), duration_s=loop.time() - began)
         ended = loop.time()
         self._budget.spend(ended, polled.duration_s)
@@ -281,7 +281,7 @@ class Poller:
                 # Spread over the period: the ports of a bus, and the buses between two ports of each.
                 phase = (place + number / len(groups)) / len(setups)
                 slot = Slot.begin(period_s=setup.interval_s, start=start, phase=phase)
-                cage = Cage(
+                job = PortJob(
                     setup,
                     device=self.hub.local.device,
                     identify=self._identify,
@@ -290,7 +290,7 @@ class Poller:
                     expected=self._known_module(setup.port),
                     wall=self.wall,
                 )
-                port = _Port(cage, slot)
+                port = _Port(job, slot)
                 bus.ports.append(port)
                 self._ports[setup.port] = (bus, port)
 

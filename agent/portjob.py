@@ -56,7 +56,7 @@ class Polled:
 _UNREACHABLE: Final = frozenset({Outcome.ABSENT, Outcome.UNCONFIRMED})
 
 
-class Cage:
+class PortJob:
     """One port in the thread of its bus. `bus_failed` closes all ways into the bus: only then it opens anew."""
 
     def __init__(
