@@ -7,7 +7,7 @@ turns it into the JSON of the contract, lane by lane and with dBm, where somebod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Literal, TypedDict
+from typing import Literal, NamedTuple, TypedDict
 
 from agent.quantities import Flag, Quantity
 
@@ -91,15 +91,18 @@ class Stats(TypedDict, total=False):
     avg: float
 
 
-@dataclass(frozen=True, slots=True)
-class VdmSample:
-    """One versatile diagnostics observable; `lane` 0 is module wide."""
+class VdmSample(NamedTuple):
+    """One versatile diagnostics observable; `lane` 0 is module wide. A tuple: a module may have 256 of them."""
 
     observable: str
     lane: int
     group: int
     value: float
     unit: str
+    bounds: Bounds = Bounds()
+    """The module's own thresholds of it, in its unit."""
+    flags: tuple[str, ...] = ()
+    """Which of the bounds it crossed since the flags were read last."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,13 @@ RX_POWER: Final = Quantity("rx_power", Unit.WATT, "Optical power received.")
 TX_BIAS: Final = Quantity("tx_bias", Unit.AMPERE, "Bias current of the transmit laser.")
 MEDIA_SNR: Final = Quantity("media_snr", Unit.DB, "Signal-to-noise ratio at the media input.")
 HOST_SNR: Final = Quantity("host_snr", Unit.DB, "Signal-to-noise ratio at the host input.")
+MEDIA_BER: Final = Quantity("media_ber", Unit.RATIO, "Bit error ratio of the pattern checker at the media input.")
+HOST_BER: Final = Quantity("host_ber", Unit.RATIO, "Bit error ratio of the pattern checker at the host input.")
+RX_LATENCY: Final = Quantity("rx_latency", Unit.SECOND, "Time a signal takes from the media to the host side.")
+TX_LATENCY: Final = Quantity("tx_latency", Unit.SECOND, "Time a signal takes from the host to the media side.")
+LASER_VOLTAGE: Final = Quantity("laser_voltage", Unit.VOLT, "Forward voltage of a laser.")
+LASER_FREQUENCY: Final = Quantity("laser_frequency", Unit.HERTZ, "Optical frequency of a laser.")
+SUPPLY_CURRENT: Final = Quantity("supply_current", Unit.AMPERE, "Current that the module draws.")
 
 
 DBM_FLOOR: Final = -40.0
