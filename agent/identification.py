@@ -107,8 +107,12 @@ class Identification:
 
     def _pass(self, reads: Reads) -> bool:
         self._way.shape = Shape()
-        if self._memory.byte(0) is None and not self._read(IDENTIFIER, reads):
+        identifier = reads.get(IDENTIFIER)  # in each call: a sign of life
+        if identifier is None:
             return False
+        if identifier != self._memory.get(IDENTIFIER):
+            self._begin_anew()
+            self._memory.put(IDENTIFIER, identifier)
         chosen = self._identify(self._memory)
         for _ in range(_ROUNDS):
             description = chosen.describe(self._memory)
@@ -137,16 +141,21 @@ class Identification:
 
     def _finish(self, description: Description, reads: Reads) -> bool:
         identity = reads.get(description.identity_span)
-        if identity is None and description.identity_span not in self._given_up:
+        known = self._memory.get(description.identity_span)
+        if identity is None and (known is not None or reads.bus_error is not None):
             return False
-        if identity is not None and identity != self._memory.get(description.identity_span):
-            self._memory = Memory()
+        if identity is not None and known is not None and identity != known:
+            self._begin_anew()
             return False
         if description.errors and not self._doubted:
             # Wrong in the module, or on the way? A second reading tells.
             self._doubted = self._restart = True
-            self._memory = Memory()
+            self._begin_anew()
             return False
         self.description, self.identity = description, identity or b""
         self.complete = not self._given_up
         return True
+
+    def _begin_anew(self) -> None:
+        self._memory = Memory()
+        self._given_up.clear()

@@ -163,17 +163,20 @@ class ModuleSession:
         discarded: list[Trouble] = []
         blocks = self._blocks(reads, known, discarded)
         previous = self._last_module if change is ModuleChange.SWAPPED else Module()
-        if not reads.good:
+        if not known.plan.spans:
+            known.doubtful = True  # nothing to refresh (copper): its serial number is the sign of life
+        elif not reads.good:
             known.doubtful = True
             nothing = self._nothing(reads)
             return replace(nothing, change=change, previous=previous) if change else nothing
-        self._missed = 0
         values = self._with_slow(reads, known, known.plan.decode(blocks))
         if not self._same_module(reads, known, values):
             if self._known is None:
                 return self._exchanged(reads.again(), known)
             known.owed = [*known.owed[-7:], values]
-            return replace(self._nothing(reads), change=change, previous=previous)
+            nothing = self._nothing(reads)
+            return replace(nothing, change=change, previous=previous) if change else nothing
+        self._missed = 0
         if values.module_state:
             known.outdated |= bool(known.state) and values.module_state != known.state
             known.state = values.module_state
@@ -234,6 +237,9 @@ class ModuleSession:
             return True
         failed = reads.failed
         identity = self._identity(reads, known)
+        if not known.identity:  # it could not be read at the insertion: there is nothing to compare with
+            known.identity = identity or b""
+            return True
         if identity is None:
             known.doubtful = True
             return False
@@ -254,11 +260,11 @@ class ModuleSession:
         span = known.description.identity_span
         reads.deadline = float("inf")
         identity = reads.get(span)
-        if identity is not None and identity != known.identity:
+        if identity is not None and identity != known.identity and known.identity:
             identity = reads.get(span)
         if identity is None or identity == known.identity or not (floating(identity) or blank(identity)):
             return identity
-        return None if reads.get(IDENTIFIER) in {None, b"\x00", b"\xff"} else identity
+        return identity if reads.get(IDENTIFIER) not in {None, b"\x00", b"\xff"} else None
 
     def _with_slow(self, reads: Reads, known: _Known, values: Values) -> Values:
         """The refresh with the slow families under it, read again when they are due."""

@@ -5,7 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
+from agent import maps
 from agent import quantities as q
+from agent.errors import ModuleAbsent
 from agent.memory import Span
 from agent.model import LaneFlags, ModuleChange
 from agent.session import Intervals, ModuleSession, Refresh
@@ -353,3 +355,47 @@ def test_a_swap_while_the_static_pages_are_read_is_not_mixed(cage: Cage) -> None
     refreshes = [cage.refresh() for _ in range(3)]
     done = next(each for each in refreshes if each.values is not None)
     assert (serial(done), temperature(done)) == ("SN0002", 50.0)
+
+
+def test_a_module_without_anything_to_refresh_is_watched_by_its_serial_number(cage: Cage) -> None:
+    passive, other = image("SN-DAC"), image("SN-OTHER")
+    for each in (passive, other):
+        each.put(Span(2, 1), b"\x80")  # CMIS flat memory
+    cage.session._identify = maps.identify
+    cage.module.insert(passive)
+    first = cage.refresh()
+    assert first.values is not None
+    assert first.values.module_state == "ModuleReady"
+    cage.adapter.clear()
+    assert cage.refresh().values is not None
+    assert cage.adapter.traffic.transactions == 1
+    cage.module.insert(other)
+    assert cage.refresh().change is ModuleChange.SWAPPED
+    cage.module.remove()
+    assert [cage.refresh().present for _ in range(3)] == [True, True, False]
+
+
+def test_a_serial_number_that_cannot_be_read_does_not_cost_the_values(cage: Cage) -> None:
+    bus = cage.memory._bus
+    assert isinstance(bus, LinuxI2cBus)
+    transfer = bus.transfer
+
+    class Broken:
+        """As a module that does not acknowledge reads of its upper page 00h."""
+
+        def transfer(self, address: int, out: bytes, n: int) -> bytes:
+            if out[0] >= 128 and n and cage.module.selected == (0, 0) and broken:
+                raise ModuleAbsent("no acknowledge")
+            return transfer(address, out, n)
+
+        def close(self) -> None:
+            bus.close()
+
+    broken = True
+    cage.memory._bus = Broken()
+    seen = [cage.refresh() for _ in range(4)]
+    assert [each.values is None for each in seen] == [True, True, False, False]
+    broken = False
+    later = [cage.refresh(20) for _ in range(5)]
+    assert serial(later[-1]) == "SN0001"
+    assert [each.change for each in later if each.change] == []
