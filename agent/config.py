@@ -5,11 +5,12 @@ import re
 import socket
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from agent.errors import ConfigError
+from agent.rules_config import check_rule
 
 DEFAULT_CONFIG = Path("/etc/opticd/opticd.toml")
 DEFAULT_LISTEN = "127.0.0.1:10800"
@@ -108,6 +109,65 @@ class Mqtt(Section):
     outbox_bytes: int = Field(default=100_000_000, ge=1_000_000)
 
 
+BoundNames = Literal["high_alarm", "high_warning", "low_warning", "low_alarm"]
+GateNames = Literal["module_ready", "data_path_activated", "tx_enabled", "admin_up", "link_up", "direct_detect"]
+EventNames = Literal["link_down", "link_flap", "module_absent", "module_unreadable", "module_swapped"]
+
+
+class RuleSection(Section):
+    """One alert rule. With the name of a built-in one (docs/alerts.md) only what is given here changes."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    enabled: bool = True
+    """false switches a built-in rule off."""
+    severity: Literal["info", "warning", "critical"] | None = None
+    quantity: str = ""
+    """What is watched, as in a reading: `temperature_celsius`, `rx_power_dbm`, `tx_bias_amperes`, …"""
+    flag: str = ""
+    """Or a flag: `rx_los`, `tx_fault`, …"""
+    observable: str = ""
+    """Or a VDM observable: `pre_fec_ber_current_media_input`, …"""
+    event: EventNames | Literal[""] = ""
+    """Or an event."""
+    above: float | None = None
+    below: float | None = None
+    threshold: BoundNames | None = None
+    """Beyond the module's own threshold; with `margin` already so much before it."""
+    margin: float | None = Field(default=None, gt=0)
+    """dB for optical power, else the quantity's unit."""
+    change: float | None = None
+    """Against the baseline: 0.1 is +10 % of bias, -1.0 is 1 dB less power."""
+    clear: float | None = None
+    """Level at which it resolves; default: a little inside the firing level."""
+    for_s: float | None = Field(default=None, alias="for", ge=0, le=604_800)
+    """Seconds that it must hold before it fires."""
+    hold_off: float | None = Field(default=None, ge=0, le=604_800)
+    """Seconds that it must be clear before it resolves."""
+    count: int | None = Field(default=None, ge=1)
+    """Of an event: so many times …"""
+    within: float = Field(default=86_400, gt=0, le=86_400)
+    """… within so many seconds."""
+    lanes: list[Annotated[int, Field(ge=1, le=64)]] = []
+    """Only these lanes; all when empty."""
+    gate: list[GateNames] | None = None
+    """What must hold before it judges."""
+    summary: str = ""
+    """The sentence of its message; `{value}` and `{threshold}` are filled in."""
+
+    @model_validator(mode="after")
+    def _is_a_rule(self) -> Self:
+        check_rule(self)
+        return self
+
+
+class Group(Section):
+    """Ports that share something: when all of them fail at once it is one alert."""
+
+    kind: Literal["engine", "bus", "laser"]
+    name: str = Field(min_length=1)
+    ports: list[str] = Field(min_length=2)
+
+
 class Exporter(Section):
     """Where readings and alerts go."""
 
@@ -121,6 +181,15 @@ class Config(Section):
     agent: Agent = Field(default_factory=Agent)
     source: list[Source] = []
     exporter: Exporter = Exporter()
+    rule: list[RuleSection] = []
+    group: list[Group] = []
+
+    @model_validator(mode="after")
+    def _rule_names_differ(self) -> Self:
+        names = [rule.name for rule in self.rule]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"rule {twice!r} is there twice")
+        return self
 
 
 def parse(text: str, *, name: str) -> Config:
@@ -153,11 +222,11 @@ def _explain(error: ValidationError, text: str, name: str) -> list[str]:
         loc = item["loc"]
         path = [part for at, part in enumerate(loc) if not (at and isinstance(loc[at - 1], int) and part in _TAGS)]
         where = ".".join(f"[{part}]" if isinstance(part, int) else str(part) for part in path).replace(".[", "[")
-        message = item["msg"]
+        message = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
             message = f"unknown key{_nearest(str(path[-1]), path[:-1])}"
         line = _line_of(path, text)
-        lines.append(f"{name}{f':{line}' if line else ''}: {where}: {message}")
+        lines.append(f"{name}{f':{line}' if line else ''}: {f'{where}: ' if where else ''}{message}")
     return lines
 
 
@@ -185,14 +254,17 @@ def _models_in(annotation: Any) -> list[type[Section]]:
 
 def _line_of(path: list[Any], text: str) -> int:
     """Line of the key in the file, 0 when it cannot be told (dotted or inline tables)."""
+    while len(path) > 2 and isinstance(path[-1], int):  # an item of a list: the line of the list
+        path = path[:-1]
     wanted = ".".join(str(part) for part in path[:-1] if not isinstance(part, int))
     index = next((part for part in path if isinstance(part, int)), 0)
     table, seen = "", -1
     for number, line in enumerate(text.splitlines(), 1):
         if header := re.match(r"\s*\[(\[?)\s*([\w.\"-]+)\s*\]?\]", line):
             table = header[2]
-            seen = seen + 1 if header[1] and table == wanted else (0 if table == wanted else seen)
-            if table == ".".join(str(part) for part in path if not isinstance(part, int)):
+            whole = ".".join(str(part) for part in path if not isinstance(part, int))
+            seen = seen + 1 if header[1] and table in {wanted, whole} else (0 if table == wanted else seen)
+            if table == whole and (seen == index or not header[1]):
                 return number
         elif table == wanted and (seen == index or not any(isinstance(part, int) for part in path)):
             key = re.match(r"\s*([\w-]+|\"[^\"]+\")\s*=", line)
