@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from agent.errors import ConfigError
 from agent.rules_config import check_rule
+from agent.sources import SourceName, parse_source
 
 DEFAULT_CONFIG = Path("/etc/opticd/opticd.toml")
 DEFAULT_LISTEN = "127.0.0.1:10800"
@@ -52,20 +53,90 @@ class SourceSection(Section):
     """Overrides [agent] read_flags."""
 
 
-class I2cSource(SourceSection):
-    """Modules on I2C buses of this host."""
+class ModuleSource(SourceSection):
+    """One cage, or several, read register by register."""
+
+    port: str = ""
+    """Name of the port; what the driver calls it when empty."""
+    netdev: str = ""
+    """Network interface of the port, for link state."""
+    own_flags: bool = False
+    """Read the clear-on-read flags although another daemon (xcvrd, qsfp_service) reads them too."""
+
+
+class I2cSource(ModuleSource):
+    """A module on an I2C bus of this host."""
 
     type: Literal["i2c"]
     bus: str
     """`12` or `/dev/i2c-12`; with a mux that has no kernel driver `12:0x70.3` (bus, mux address, channel)."""
-    port: str = ""
-    """Name of the port; `i2c-12` when empty."""
-    netdev: str = ""
-    """Network interface of the port, for link state."""
     shared_bus: bool = True
     """Others may select pages too: every select is read back."""
     exclusive: bool = False
-    """Read although another daemon (xcvrd, qsfp_service) seems to own the modules."""
+    """Read although another daemon (xcvrd, qsfp_service) or a kernel driver seems to own the module."""
+    chunk: int = Field(default=0, ge=0, le=256)
+    """Bytes a read at most; 0 for what the adapter can."""
+    settle: float = Field(default=0.0, ge=0, le=1)
+    """Seconds to wait after a page select, for modules that do not say when they are ready."""
+    mux: str = "pca9548"
+    """Kind of the muxes on the way: pca9548, pca9546, pca9545, pca9543, pca9547, pca9544 or pca9542."""
+
+    def source(self) -> SourceName:
+        """The same as a source name."""
+        options = {"shared": _yes(self.shared_bus), "exclusive": _yes(self.exclusive), "mux": self.mux}
+        return SourceName("i2c", self.bus, {**options, "chunk": str(self.chunk), "settle": str(self.settle)})
+
+
+class SysfsSource(ModuleSource):
+    """Kernel EEPROM files (optoe, at24)."""
+
+    type: Literal["sysfs"]
+    path: str
+    """The file or its folder; `*` matches several, as in `/sys/bus/i2c/devices/*-0050/eeprom`."""
+    ports: dict[str, str] = {}
+    """Names of ports by file or device (`"31-0050" = "Ethernet0"`); the platform's `port_name` otherwise."""
+    banks: int = Field(default=256, ge=1, le=256)
+    """Pages a bank takes in the file: 256, or 240 with the first optoe that knew banks."""
+
+    def source(self) -> SourceName:
+        """The same as a source name."""
+        return SourceName("sysfs", self.path, {"banks": str(self.banks)})
+
+
+class SerialSource(ModuleSource):
+    """A module behind a serial I2C bridge."""
+
+    type: Literal["serial"]
+    device: str
+    """`/dev/ttyUSB0`, or `serial=DO01JXYZ` for the USB adapter with that serial number."""
+    adapter: Literal["auto", "i2cdriver", "buspirate", "sc18im700"] = "auto"
+    baud: int = Field(default=0, ge=0, le=4_000_000)
+    """0 for the speed that the adapter's document gives."""
+    clock_khz: Literal[0, 100, 400] = 0
+    """I2C clock; 0 leaves what the adapter is set to."""
+    timeout: float = Field(default=1.0, gt=0, le=60)
+    """Seconds to wait for an answer."""
+
+    def source(self) -> SourceName:
+        """The same as a source name."""
+        options = {"adapter": self.adapter, "baud": str(self.baud), "clock": str(self.clock_khz)}
+        return SourceName("serial", self.device, {**options, "timeout": str(self.timeout)})
+
+
+class PluginSource(ModuleSource):
+    """A driver of another package, found by the entry-point group `opticd.drivers`."""
+
+    type: Literal["plugin"]
+    name: str
+    """As on the command line: `acme:ADDRESS?OPTION=VALUE`."""
+
+    def source(self) -> SourceName:
+        """The same as a source name. Raises ConfigError."""
+        return parse_source(self.name)
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
 
 
 class FakeSource(SourceSection):
@@ -76,7 +147,7 @@ class FakeSource(SourceSection):
     scenario: str = "mixed"
 
 
-Source = Annotated[I2cSource | FakeSource, Field(discriminator="type")]
+Source = Annotated[I2cSource | SysfsSource | SerialSource | PluginSource | FakeSource, Field(discriminator="type")]
 
 
 class Prometheus(Section):
