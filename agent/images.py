@@ -132,8 +132,8 @@ def _place(offset: int, size: int, mapped: tuple[int, int], *, sfp: bool) -> Spa
 
 
 def is_sfp(code: int) -> bool:
-    """True for an identifier whose module answers at two addresses (0Bh: a DWDM SFP is laid out so too)."""
-    return sff8024.identifier(code).memory_map == sff8024.SFF8472 or code == 0x0B
+    """True for an identifier whose module answers at two addresses."""
+    return sff8024.identifier(code).memory_map == sff8024.SFF8472
 
 
 # Hex dumps.

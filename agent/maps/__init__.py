@@ -7,10 +7,12 @@ from agent.errors import DecodeError
 from agent.maps import sff8024
 from agent.maps.api import MemoryMap
 from agent.maps.cmis import CmisMap
+from agent.maps.sff8472 import Sff8472Map
+from agent.maps.sff8636 import Sff8636Map
 from agent.memory import Memory
 
 MAPS: Final[Mapping[str, MemoryMap]] = {
-    one.name: one for one in (CmisMap(),)
+    one.name: one for one in (Sff8472Map(), Sff8636Map(), CmisMap())
 }  # fmt: skip
 """By name; each holds no state, so one serves every module."""
 

@@ -45,7 +45,7 @@ IDENTIFIERS: Final[Mapping[int, Identifier]] = {
     0x08: Identifier("XFP-E", "", 1),
     0x09: Identifier("XPAK", ""),
     0x0A: Identifier("X2", ""),
-    0x0B: Identifier("DWDM-SFP", "", 1),
+    0x0B: Identifier("DWDM-SFP", SFF8472, 1),
     0x0C: Identifier("QSFP", SFF8636, 4),
     0x0D: Identifier("QSFP+", SFF8636, 4),
     0x0E: Identifier("CXP", "", 12),
@@ -77,7 +77,8 @@ IDENTIFIERS: Final[Mapping[int, Identifier]] = {
     0x80: Identifier("CPO (non-standard)", CMIS),
     0x91: Identifier("On-board optics (non-standard)", SFF8636, 4),
 }  # fmt: skip
-"""Lower byte 0, and page 00h byte 128. 0x0B: `agent.maps` looks at the bytes, many such modules hold SFF-8472."""
+"""Lower byte 0, and page 00h byte 128. 0x0B has a map of its own, but many such modules hold SFF-8472: that map
+checks its checksum before it believes them."""
 
 CONNECTORS: Final[Mapping[int, str]] = {
     0x00: "Unknown or unspecified",
@@ -579,6 +580,8 @@ COPPER_COMPLIANCE: Final = frozenset(
     {0x08, 0x0B, 0x0C, 0x0D, 0x0E, 0x16, 0x19, 0x1C, 0x1D, 0x1E, 0x30, 0x32, 0x3F, 0x40}
 )
 """Extended compliance codes of copper media: cables and BASE-T."""
+ACTIVE_COPPER_COMPLIANCE: Final = frozenset({0x08, 0x19, 0x30, 0x32})
+"""Those of them that are active cables."""
 BASE_T_COMPLIANCE: Final = frozenset({0x0E, 0x16, 0x1C, 0x1D, 0x1E})
 """Those of them that are twisted pair."""
 
