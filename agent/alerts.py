@@ -54,6 +54,7 @@ class Alerts:
         else:
             live = {name for name, _ in port.live}
             findings = judge.findings(reading, port.facts, port.fec, live=live, observables=news)
+        at = Instant(at.monotonic, reading.time)
         changed = self._readable(port, at)
         for finding in findings:
             changed |= port.step(finding, at)
@@ -115,13 +116,12 @@ class Alerts:
     def link_event(self, event: LinkEvent, at: Instant) -> list[AlertEvent]:
         """One edge of a link. Each makes at least one message: of an alert, or of the rule `link`."""
         port = self._port(event.device, event.port)
-        was_up = port.facts.link_up is not False
         intended = event.cause in INTENDED or port.facts.admin_up is False
         self._note_link(port, up=event.up, admin_up=port.facts.admin_up)
         out = self._showing.settle(port, at, hurry=True) if port.waiting else []
         edge = Instant(event.monotonic, event.time)
         if event.cause is DownCause.UNINTENTIONAL and not intended:
-            port.flaps.extend([event.monotonic] * _downs(event, was_up=was_up))
+            port.flaps.extend([event.monotonic] * _downs(event))
         evidence: dict[str, object] = {"down_cause": event.cause.value, "unseen_transitions": event.unseen}
         for rule in self._on[Happening.LINK_DOWN]:
             port.step(Finding(rule, 0, not event.up and not intended), edge, evidence=evidence)
@@ -160,6 +160,11 @@ class Alerts:
         """Monotonic time of the next `tick` that may say something; infinity when none is due."""
         return self._showing.next_deadline()
 
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules in force."""
+        return self._rules
+
     def replace_rules(self, rules: Sequence[Rule], at: Instant) -> list[AlertEvent]:
         """Other rules from now on; what fires under a rule that stays goes on firing."""
         self._use(rules)
@@ -185,6 +190,11 @@ class Alerts:
     def set_groups(self, groups: Mapping[tuple[str, str], frozenset[str]]) -> None:
         """Ports that share an engine, a bus or a laser: (device, name of the group) to its ports."""
         self._showing.correlator.set_groups(groups)
+
+    @property
+    def showing(self) -> Showing:
+        """What is shown, for those that keep it over a restart."""
+        return self._showing
 
     def ports(self) -> Iterator[Port]:
         """What is remembered of each port (to be kept over a restart)."""
@@ -250,10 +260,9 @@ def _meet(port: Port, module: Module) -> None:
     port.serial = module.get("serial_number", "")
 
 
-def _downs(event: LinkEvent, *, was_up: bool) -> int:
+def _downs(event: LinkEvent) -> int:
     """How often the link went down in this edge and the transitions before it that nobody saw."""
-    edges = event.unseen + 1
-    return (edges + 1) // 2 if was_up else edges // 2
+    return (event.unseen + (1 if event.up else 2)) // 2
 
 
 def _of_figure(rule: Rule, lanes: Mapping[int, float]) -> Iterator[Finding]:

@@ -52,6 +52,16 @@ class Showing:
                 port.wakes = inf
                 yield port
 
+    def adopt(self, incident: Incident, event: AlertEvent) -> None:
+        """Take over an incident of an earlier run with its last message."""
+        self.correlator.incidents[incident.device, incident.scope] = incident
+        self._announced[incident.device, incident.scope] = event
+
+    def adopted(self, at: Instant) -> None:
+        """Everything was taken over: look at each port when its time comes."""
+        for port in self.ports.values():
+            self._schedule(port, at.monotonic)
+
     def tell_incidents(self, at: Instant) -> list[AlertEvent]:
         """What is to be said now of incidents."""
         out: list[AlertEvent] = []

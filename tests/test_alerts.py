@@ -329,7 +329,7 @@ def test_bit_errors_within_a_decade_of_the_limit_and_beyond(engine: Alerts) -> N
 def test_a_coherent_module_is_not_held_to_the_kp4_limit(engine: Alerts) -> None:
     sample = VdmSample("pre_fec_ber_current_media_input", 1, 1, 1e-2, "ratio")
     for second in (0, 60, 120):
-        values = replace(reading(second, vdm=(replace(sample),)), coherent={"osnr_db": {"value": 30.0}})
+        values = replace(reading(second, vdm=(sample,)), coherent={"osnr_db": {"value": 30.0}})
         assert engine.judge(values, at(second)) == []
 
 
