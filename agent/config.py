@@ -42,6 +42,10 @@ class Agent(Section):
     profile: Profile = "standard"
     read_flags: bool = True
     """Read the clear-on-read flags; false where another daemon owns them."""
+    peers: Path | None = None
+    """A file that says which port is at the other end of each link (TOML, see agent/peers.py)."""
+    sys_root: Path = Path("/sys")
+    """Where interfaces and InfiniBand counters are looked for."""
 
 
 class SourceSection(Section):
@@ -123,6 +127,29 @@ class SerialSource(ModuleSource):
         return SourceName("serial", self.device, {**options, "timeout": str(self.timeout)})
 
 
+class EthtoolSource(ModuleSource):
+    """Modules of network interfaces, read by the kernel; their links and counters come along."""
+
+    type: Literal["ethtool"]
+    netdev: str = Field(min_length=1)
+    """`eth2`; `*` for every interface that is hardware, those that appear later included."""
+    netns: str = ""
+    """Network namespace of the interface, as `ip netns` names it."""
+    timeout: float = Field(default=5.0, ge=0.05, le=60)
+    """Seconds to wait for the kernel."""
+    poll_interval: PositiveSeconds | None = 30.0
+    """Slower than other sources: some drivers hold their card for 100 ms to read its module."""
+    host_counters: bool = True
+    """Read FEC, InfiniBand and link counters of the host's side too."""
+
+    def source(self, netdev: str = "") -> SourceName:
+        """The same as a source name, for one interface."""
+        options = {"timeout": str(self.timeout)}
+        if self.netns:
+            options["netns"] = self.netns
+        return SourceName("ethtool", netdev or self.netdev, options)
+
+
 class PluginSource(ModuleSource):
     """A driver of another package, found by the entry-point group `opticd.drivers`."""
 
@@ -147,7 +174,9 @@ class FakeSource(SourceSection):
     scenario: str = "mixed"
 
 
-Source = Annotated[I2cSource | SysfsSource | SerialSource | PluginSource | FakeSource, Field(discriminator="type")]
+Source = Annotated[
+    I2cSource | SysfsSource | EthtoolSource | SerialSource | PluginSource | FakeSource, Field(discriminator="type")
+]
 
 
 class Prometheus(Section):
