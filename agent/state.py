@@ -105,6 +105,14 @@ class Discarded:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class PortForgotten:
+    """Nobody asks for this port any more: all its series end."""
+
+    device: str
+    port: str
+
+
 Event = (
     Reading
     | PollFailed
@@ -116,6 +124,7 @@ Event = (
     | SourceHealth
     | BusHealth
     | Discarded
+    | PortForgotten
 )
 E_ = TypeVar("E_", bound=Event)
 
@@ -167,5 +176,7 @@ class Hub:
                 port.swaps += 1
             if event.change is not ModuleChange.INSERTED:
                 port.reading = None
+        elif isinstance(event, PortForgotten):
+            self.device(event.device).ports.pop(event.port, None)
         for callback in self._subscribers.get(type(event), ()):
             callback(event)

@@ -1,0 +1,291 @@
+"""The daemon put together: sources into the hub, outlets out of it, one task for each, and an end within 5 s.
+
+What reads (poller, link watcher, remote devices) is one group of tasks that a reload replaces; what remembers and
+speaks (hub, alert book, outlets) stays for the whole run.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Final
+
+from agent import config as config_file
+from agent import maps, opening, rules_config, sdnotify
+from agent.alertbook import AlertBook
+from agent.config import Config, Prometheus
+from agent.errors import ConfigError, OpticError
+from agent.linkkeeper import LinkKeeper
+from agent.links import Links
+from agent.poller import Poller, PollerOptions
+from agent.state import Hub, PortForgotten, SourceHealth
+from agent.version import __version__
+
+_log = logging.getLogger(__name__)
+
+STALE_S: Final = 15.0
+"""A bus whose thread was silent for so long keeps the watchdog from being fed."""
+STOP_S: Final = 4.0
+"""All outlets together have so long to say goodbye."""
+
+
+class Daemon:
+    """One run. `path` is the config file that a reload reads again; None: there is none to read."""
+
+    def __init__(
+        self, config: Config, *, path: Path | None = None, on_started: Callable[[], None] | None = None
+    ) -> None:
+        self.config = config
+        self.hub = Hub(config.agent.device)
+        self.started_at = time.monotonic()
+        self._path = path
+        self._on_started = on_started
+        self._state_dir = _state_dir(config)
+        self._links = Links(self.hub)
+        self._keeper = LinkKeeper(self.hub, self._links, _in(self._state_dir, "links.json"))
+        self.book = AlertBook(
+            self.hub,
+            rules_config.all_rules(config.rule),
+            keep=_in(self._state_dir, "alerts.json"),
+            groups={f"{group.kind} {group.name}": group.ports for group in config.group},
+        )
+        self.poller: Poller | None = None
+        self._stop = asyncio.Event()
+        self._exit_code = 0
+        self._reload = asyncio.Event()
+        self._reload_done: list[asyncio.Future[None]] = []
+        self._reload_ok: Callable[[bool], None] = lambda _ok: None
+        self.addresses: list[tuple[str, int]] = []
+
+    # ---- from outside -------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """End the run cleanly."""
+        self._stop.set()
+
+    async def reload(self) -> None:
+        """Read the config file again and change over to it. Raises ConfigError; a bad file changes nothing."""
+        if self._path is None:
+            raise ConfigError("there is no config file to reload")
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._reload_done.append(done)
+        self._reload.set()
+        await done
+
+    async def run(self) -> int:
+        """Run until stopped; returns the exit code. Raises OpticError for what keeps it from starting."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
+        self._keeper.restore()
+        self.book.restore()
+        async with AsyncExitStack() as outlets:
+            try:
+                tasks = await self._open_outlets(outlets)
+                async with asyncio.TaskGroup() as group:
+                    running = [group.create_task(work, name=name) for name, work in tasks]
+                    running.append(group.create_task(self._keeper.run(), name="links"))
+                    running.append(group.create_task(self.book.run(), name="alerts"))
+                    running.append(group.create_task(self._watchdog(), name="watchdog"))
+                    running.append(group.create_task(self._read(), name="sources"))
+                    await self._stop.wait()
+                    sdnotify.notify("STOPPING=1")
+                    for task in running:
+                        task.cancel()
+            finally:
+                for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                    loop.remove_signal_handler(number)
+        return self._exit_code
+
+    # ---- outlets ------------------------------------------------------------------------------------------
+
+    async def _open_outlets(self, stack: AsyncExitStack) -> list[tuple[str, Any]]:
+        tasks: list[tuple[str, Any]] = []
+        mqtt = None
+        if self.config.exporter.mqtt is not None:
+            from exporters.mqtt import MqttExporter
+
+            mqtt = MqttExporter(self.hub, self.config.exporter.mqtt, book=self.book, state_dir=self._state_dir)
+            await mqtt.start()
+            stack.push_async_callback(mqtt.stop)
+        if self.config.exporter.prometheus is not None:
+            from exporters.selfmetrics import Heart
+
+            heart = Heart()
+            tasks.append(("heart", heart.beat()))
+            await self._serve(self.config.exporter.prometheus, stack, heart, mqtt)
+        return tasks
+
+    async def _serve(self, section: Prometheus, stack: AsyncExitStack, heart: Any, mqtt: Any) -> None:
+        from exporters.http import make_server
+        from exporters.selfmetrics import SelfMetrics
+
+        metrics = SelfMetrics(self.hub, version=__version__, heart=heart, mqtt=mqtt)
+
+        def told(ok: bool) -> None:
+            metrics.reload_success = ok
+
+        self._reload_ok = told
+        server = make_server(
+            self.hub,
+            section,
+            profile=self.config.agent.profile,
+            self_metrics=metrics,
+            alerts=self.book,
+            ready=self._is_ready,
+            reload=self.reload,
+        )
+        await server.start()
+        stack.push_async_callback(server.stop)
+        self.addresses = server.addresses
+
+    def _is_ready(self) -> bool:
+        return self.poller is not None and self.poller.ready.is_set()
+
+    # ---- sources ------------------------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        """Read what the config asks for; a reload puts another group of tasks in its place."""
+        announced = False
+        while True:
+            wanted = opening.open_all(self.config)
+            for name, error in wanted.failed:
+                _log.error("%s: %s%s", name, error, f" ({error.hint})" if error.hint else "")
+                self.hub.publish(SourceHealth(name, up=False, detail=str(error)))
+            self.poller = Poller(
+                self.hub,
+                wanted.setups,
+                identify=maps.identify,
+                wall=time.time,
+                options=PollerOptions(),
+                on_exhausted=self._exhausted,
+            )
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self.poller.run(), name="poller")]
+                if wanted.netdevs:
+                    tasks.append(group.create_task(self._watch_links(wanted.netdevs), name="netlink"))
+                works = [simulation.run(self._links) for simulation in wanted.simulations]
+                works += [remote(self.hub, self._links) for remote in wanted.remote]
+                tasks += [group.create_task(work, name="source") for work in works]
+                if not announced:
+                    announced = True
+                    await self._announce()
+                fresh = await self._reloaded()
+                for task in tasks:
+                    task.cancel()
+            self._forget_ports(wanted, fresh)
+            self.config = fresh
+
+    async def _announce(self) -> None:
+        sdnotify.notify("READY=1", f"STATUS={len(self.poller.ports) if self.poller else 0} ports")
+        if self._on_started is not None:
+            self._on_started()
+
+    async def _watch_links(self, netdevs: dict[str, str]) -> None:
+        from drivers.rtnetlink import LinkWatcher
+
+        await LinkWatcher(self.hub, self._links, device=self.config.agent.device, ports=netdevs).run()
+
+    def _forget_ports(self, before: opening.Wanted, fresh: Config) -> None:
+        after = {setup.port for setup in opening.open_all(fresh).setups}
+        for setup in before.setups:
+            if setup.port not in after:
+                self.hub.publish(PortForgotten(self.config.agent.device, setup.port))
+
+    def _exhausted(self, bus: str) -> None:
+        _log.critical(
+            "bus %s hangs and no spare thread is left: ending, for the service manager to start anew", bus
+        )
+        self._exit_code = 1
+        self.stop()
+
+    # ---- reload and watchdog ------------------------------------------------------------------------------
+
+    def _on_hangup(self) -> None:
+        if self._path is None:
+            _log.warning("SIGHUP: there is no config file to reload")
+            return
+        self._reload.set()
+
+    async def _reloaded(self) -> Config:
+        """Wait until the sources have to change: rules alone are exchanged in place."""
+        while True:
+            await self._reload.wait()
+            self._reload.clear()
+            waiting, self._reload_done = self._reload_done, []
+            try:
+                fresh = self._load()
+            except ConfigError as exc:
+                for line in str(exc).splitlines():
+                    _log.error("reload: %s", line)
+                self._reload_ok(False)
+                for each in waiting:
+                    each.set_exception(exc)
+                continue
+            self._reload_ok(True)
+            self.book.replace_rules(rules_config.all_rules(fresh.rule))
+            for each in waiting:
+                each.set_result(None)
+            if fresh.exporter != self.config.exporter:
+                _log.warning("reload: changes of [exporter] take effect after a restart")
+            if fresh.source != self.config.source or fresh.agent != self.config.agent:
+                _log.info("reload: sources are opened anew")
+                return fresh
+            self.config = fresh
+            _log.info("reload: rules exchanged")
+
+    def _load(self) -> Config:
+        if self._path is None:
+            raise ConfigError("there is no config file to reload")
+        fresh = config_file.load(self._path)
+        if fresh.agent.device != self.config.agent.device:
+            raise ConfigError(f"{self._path}: agent.device: another device needs a restart")
+        return fresh
+
+    async def _watchdog(self) -> None:
+        """Feed systemd's watchdog while the loop runs and every bus shows signs of life."""
+        interval = sdnotify.watchdog_interval_s()
+        while True:
+            await asyncio.sleep(interval or 3600.0)
+            stale = self.poller.stale(STALE_S) if self.poller else ()
+            if stale:
+                _log.error("no sign of life from %s", ", ".join(stale))
+            elif interval:
+                sdnotify.notify("WATCHDOG=1")
+
+
+def _state_dir(config: Config) -> Path | None:
+    if config.agent.state_dir is not None:
+        return config.agent.state_dir
+    given = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+    return Path(given) if given else None
+
+
+def _in(folder: Path | None, name: str) -> Path | None:
+    return folder / name if folder is not None else None
+
+
+def run(config: Config, *, path: Path | None = None, on_started: Callable[["Daemon"], None] | None = None) -> int:
+    """Run a daemon to its end; returns the exit code."""
+
+    async def main() -> int:
+        daemon = Daemon(config, path=path, on_started=(lambda: on_started(daemon)) if on_started else None)
+        return await daemon.run()
+
+    try:
+        return asyncio.run(main())
+    except BaseExceptionGroup as group:
+        expected, bugs = group.split(OpticError)
+        if expected is None or bugs is not None:
+            raise
+        raise _first(expected) from None
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first

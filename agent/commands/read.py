@@ -1,0 +1,36 @@
+"""`opticd read SOURCE`: one reading from real hardware."""
+
+import argparse
+import json
+import socket
+
+from agent import images, maps, oneshot
+from agent.commands.decode import show
+from agent.errors import OpticError
+from drivers.registry import Registry
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Read, save the image if wanted, print."""
+    cage = Registry().open(arguments.source)
+    recorder = oneshot.Recorder(cage.memory)
+    try:
+        reading = oneshot.read_once(
+            recorder,
+            identify=maps.identify,
+            device=socket.gethostname(),
+            port=cage.port,
+            source=cage.source,
+            # Another daemon that owns the module would miss the flags that this read clears.
+            flags=not cage.owner,
+        )
+        if arguments.dump is not None:
+            document = images.to_document(recorder.complete(), family=reading.module.get("memory_map", ""))
+            try:
+                arguments.dump.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+            except OSError as exc:
+                raise OpticError(f"{arguments.dump}: {exc.strerror}") from exc
+    finally:
+        recorder.close()
+    show(reading, arguments.format)
+    return 0
