@@ -153,6 +153,12 @@ class Laser:
     laser: int
     state: str = ""
     state_code: int = 0
+    enabled: bool | None = None
+    """Whether it is to shine; None where the module has no such control."""
+    fiber: int = 0
+    """Number of the fibre it feeds, 0 where the module does not say."""
+    fiber_checked: bool | None = None
+    """Whether the output fibre was checked; None where the module has no such check."""
     values: Mapping[Quantity, float] = field(default_factory=dict[Quantity, float])
     flags: tuple[str, ...] = ()
 
@@ -262,6 +268,30 @@ class PollFailed:
     time: float
     present: bool
     trouble: Trouble
+
+
+class FecBin(NamedTuple):
+    """Codewords with `low` to `high` symbol errors each."""
+
+    low: int
+    high: int
+    codewords: int
+
+
+@dataclass(frozen=True, slots=True)
+class HostCounters:
+    """What the host's side of a port counts: error correction, InfiniBand, carrier. It begins anew with the driver.
+
+    `link_detail` is the driver's reason for a link that is down ("" where it gives none).
+    """
+
+    device: str
+    port: str
+    time: float
+    counters: Mapping[Quantity, int]
+    lanes: Mapping[Quantity, Mapping[int, int]] = field(default_factory=dict[Quantity, Mapping[int, int]])
+    fec_bins: tuple[FecBin, ...] = ()
+    link_detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,10 @@ MEDIA_BER: Final = Quantity("media_ber", Unit.RATIO, "Bit error ratio of the pat
 HOST_BER: Final = Quantity("host_ber", Unit.RATIO, "Bit error ratio of the pattern checker at the host input.")
 RX_LATENCY: Final = Quantity("rx_latency", Unit.SECOND, "Time a signal takes from the media to the host side.")
 TX_LATENCY: Final = Quantity("tx_latency", Unit.SECOND, "Time a signal takes from the host to the media side.")
+HOST_INPUT_VMA: Final = Quantity(
+    "host_input_vma", Unit.VOLT, "Modulation amplitude of the signal at the host input."
+)
+RX_OMA: Final = Quantity("rx_oma", Unit.WATT, "Optical modulation amplitude received.")
 LASER_VOLTAGE: Final = Quantity("laser_voltage", Unit.VOLT, "Forward voltage of a laser.")
 LASER_FREQUENCY: Final = Quantity("laser_frequency", Unit.HERTZ, "Optical frequency of a laser.")
 SUPPLY_CURRENT: Final = Quantity("supply_current", Unit.AMPERE, "Current that the module draws.")
@@ -79,6 +83,32 @@ DBM_FLOOR: Final = -40.0
 def dbm(watts: float) -> float:
     """Optical power in dBm, for display."""
     return 10.0 * log10(watts) + 30.0 if watts > 0.0 else DBM_FLOOR
+
+
+FEC_CORRECTED: Final = Quantity(
+    "fec_corrected_codewords", Unit.COUNT, "Codewords that error correction of the host's port repaired."
+)
+FEC_UNCORRECTABLE: Final = Quantity(
+    "fec_uncorrectable_codewords",
+    Unit.COUNT,
+    "Codewords that error correction of the host's port could not repair.",
+)
+FEC_CORRECTED_BITS: Final = Quantity(
+    "fec_corrected_bits", Unit.COUNT, "Bits that error correction of the host's port repaired."
+)
+FEC_CODEWORDS_BY_ERRORS: Final = Quantity(
+    "fec_codewords_by_symbol_errors", Unit.COUNT, "Codewords by the number of symbol errors in them."
+)
+IB_LINK_DOWNED: Final = Quantity("ib_link_downed", Unit.COUNT, "Times the InfiniBand link failed and went down.")
+IB_LINK_ERROR_RECOVERY: Final = Quantity(
+    "ib_link_error_recovery", Unit.COUNT, "Times the InfiniBand link recovered from an error."
+)
+IB_SYMBOL_ERROR: Final = Quantity("ib_symbol_error", Unit.COUNT, "Symbol errors on the InfiniBand link.")
+CARRIER_UP: Final = Quantity("carrier_up", Unit.COUNT, "Times the kernel saw the carrier come.")
+CARRIER_DOWN: Final = Quantity("carrier_down", Unit.COUNT, "Times the kernel saw the carrier go.")
+PHY_LINK_DOWN: Final = Quantity(
+    "phy_link_down", Unit.COUNT, "Times the card's own link went down, as its driver says."
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,8 +149,52 @@ ALARM_FLAGS: Final = {
     for bound in BOUNDS
 }
 
+LINEAR_FLAGS: Final = {
+    (name, bound): Flag(f"{name}_{bound}", f"The module's own {bound.replace('_', ' ')} of {name}.")
+    for name in (HOST_INPUT_VMA.name, RX_OMA.name)
+    for bound in BOUNDS
+}
+"""Of linear optics with enhanced monitors."""
+COHERENT_FLAGS: Final = {
+    name: Flag(name, f"Coherent module: {text}.")
+    for name, text in (
+        ("media_tx_fifo_error", "FIFO of the media transmitter"),
+        ("media_tx_deskew_lol", "deskew of the media transmitter lost lock"),
+        ("media_tx_reference_clock_lol", "reference clock of the media transmitter lost lock"),
+        ("media_tx_cmu_lol", "clock multiplier of the media transmitter lost lock"),
+        ("media_tx_out_of_alignment", "media transmitter out of alignment"),
+        ("media_tx_loss_of_alignment", "media transmitter lost alignment"),
+        ("media_rx_fifo_error", "FIFO of the media receiver"),
+        ("media_rx_deskew_lol", "deskew of the media receiver lost lock"),
+        ("media_rx_out_of_alignment", "media receiver out of alignment"),
+        ("media_rx_loss_of_alignment", "media receiver lost alignment"),
+        ("media_rx_cd_compensation_lol", "compensation of chromatic dispersion lost lock"),
+        ("media_rx_demodulator_lol", "demodulator lost lock"),
+        ("media_rx_loss_of_multiframe", "media receiver lost the multiframe"),
+        ("media_rx_loss_of_frame", "media receiver lost the frame"),
+        ("media_rx_fec_detected_degrade", "error correction of the media side degraded"),
+        ("media_rx_fec_excessive_degrade", "error correction of the media side excessively degraded"),
+        ("media_remote_phy_fault", "fault of the remote PHY"),
+        ("media_local_degrade", "local degrade signalled"),
+        ("media_remote_degrade", "remote degrade signalled"),
+        ("host_fec_detected_degrade", "error correction of the host side degraded"),
+        ("host_fec_excessive_degrade", "error correction of the host side excessively degraded"),
+        ("host_local_degrade", "local degrade signalled at the host side"),
+        ("host_remote_degrade", "remote degrade signalled at the host side"),
+        ("host_tx_local_fault", "local fault of the host transmitter"),
+        ("host_tx_remote_fault", "remote fault of the host transmitter"),
+        ("host_tx_loss_of_alignment", "host transmitter lost alignment"),
+        ("host_rx_local_fault", "local fault of the host receiver"),
+        ("host_rx_remote_fault", "remote fault of the host receiver"),
+        ("host_rx_loss_of_alignment", "host receiver lost alignment"),
+    )
+}
+"""C-CMIS pages 33h and 3Bh."""
+
 QUANTITIES: Final = tuple(v for v in list(globals().values()) if isinstance(v, Quantity))
 FLAGS: Final = (
     *(v for v in list(globals().values()) if isinstance(v, Flag)),
     *ALARM_FLAGS.values(),
+    *LINEAR_FLAGS.values(),
+    *COHERENT_FLAGS.values(),
 )

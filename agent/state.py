@@ -8,6 +8,7 @@ from typing import TypeVar
 from agent.model import (
     AlertEvent,
     DownCause,
+    HostCounters,
     Link,
     LinkEvent,
     ModuleChange,
@@ -52,6 +53,8 @@ class PortState:
     reading: Reading | None = None
     link: LinkState | None = None
     swaps: int = 0
+    host: HostCounters | None = None
+    """What the host's side of the port counts, where something reads it."""
 
 
 @dataclass(slots=True)
@@ -120,6 +123,7 @@ Event = (
     | LinkEvent
     | LinkChanged
     | ModuleEvent
+    | HostCounters
     | AlertEvent
     | SourceHealth
     | BusHealth
@@ -176,6 +180,8 @@ class Hub:
                 port.swaps += 1
             if event.change is not ModuleChange.INSERTED:
                 port.reading = None
+        elif isinstance(event, HostCounters):
+            self.device(event.device).port(event.port).host = event
         elif isinstance(event, PortForgotten):
             self.device(event.device).ports.pop(event.port, None)
         for callback in self._subscribers.get(type(event), ()):
