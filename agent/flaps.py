@@ -107,7 +107,7 @@ class LinkTracker:
         """None until somebody says whether there is a module."""
         self._last: Observation | None = None
         self._restored = saved is not None
-        self._saved_monotonic = saved.monotonic if saved is not None else 0.0
+        self._seen_monotonic = saved.monotonic if saved is not None else 0.0
         self._lead = 0
         """An edge that the counters show already and the state not yet."""
         self._pending: deque[_Pending] = deque()
@@ -129,6 +129,7 @@ class LinkTracker:
         """Take an observation; returns the edges, in order. `time` Unix seconds, `monotonic` for intervals."""
         last, restored = self._last, self._restored
         self._last, self._restored = seen, False
+        gap_since, self._seen_monotonic = self._seen_monotonic, monotonic
         state = self.state
         state.admin_up = seen.admin_up
         state.info = seen.info
@@ -138,7 +139,7 @@ class LinkTracker:
         if restored:
             vouched = seen.comparable(last) and seen.counts and not seen.edges_since(last)
             if not vouched or state.up_since is None:
-                self._resume(monotonic)
+                self._resume(gap_since, monotonic)
             if seen.epoch != last.epoch:  # this host or the device was started anew: no event of the link
                 self._adopt(seen, monotonic)
                 return []
@@ -189,6 +190,13 @@ class LinkTracker:
             self.state.down_events[pending.cause] += pending.count
         return bool(settled)
 
+    def park(self) -> None:
+        """Nobody watches from here on; what happens until the next observation counts as after a restart."""
+        for pending in self._pending:
+            self.state.down_events[pending.cause] += pending.count
+        self._pending.clear()
+        self._restored = self._last is not None
+
     def save(self, *, time: float, monotonic: float) -> SavedLink | None:
         """What a later run needs; None before the first observation. Open causes are saved as they stand."""
         if self._last is None:
@@ -205,7 +213,7 @@ class LinkTracker:
         )
         for pending in self._pending:
             state.down_events[pending.cause] += pending.count
-        return SavedLink(state, self._last, time, monotonic)
+        return SavedLink(state, self._last, time, self._seen_monotonic if self._restored else monotonic)
 
     def _adopt(self, seen: Observation, monotonic: float) -> None:
         """Take over a state that has no history."""
@@ -295,10 +303,10 @@ class LinkTracker:
         else:
             self._pending.append(_Pending(downs, cause, monotonic, monotonic + wait))
 
-    def _resume(self, monotonic: float) -> None:
-        """After a gap that nothing vouches for: up time counts until the last save, and again from now on."""
+    def _resume(self, since: float, monotonic: float) -> None:
+        """After a gap that nothing vouches for: up time counts until it began, and again from now on."""
         if self.state.up_since is not None:
-            self.state.up_seconds = self.state.up_seconds_at(self._saved_monotonic)
+            self.state.up_seconds = self.state.up_seconds_at(since)
         self.state.up_since = monotonic if self.state.up else None
 
 

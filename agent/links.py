@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from agent.flaps import CORRELATION_PORTS, SETTLE_S, LinkTracker, Observation, SavedLink
 from agent.model import DownCause, LinkEvent, ModuleChange, ModuleEvent
-from agent.state import Hub, LinkChanged
+from agent.state import Hub, LinkChanged, PortForgotten
 
 __all__ = ["CORRELATION_PORTS", "SETTLE_S", "LinkTracker", "Links", "Observation", "SavedLink"]
 
@@ -21,11 +21,14 @@ class Links:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._trackers: dict[tuple[str, str], LinkTracker] = {}
+        self._parked: dict[tuple[str, str], LinkTracker] = {}
+        """Trackers of links that nobody watches any more."""
         self._saved: dict[tuple[str, str], SavedLink] = {}
         self._same_boot = False
         self._open: set[tuple[str, str]] = set()
         self._ports: dict[str, int] = {}
         hub.subscribe(ModuleEvent, self._on_module)
+        hub.subscribe(PortForgotten, self._on_forgotten)
 
     def restore(self, saved: dict[tuple[str, str], SavedLink], *, same_boot: bool) -> None:
         """What an earlier run saved, by device and port; used when the port is observed for the first time."""
@@ -35,7 +38,7 @@ class Links:
     def save(self, *, time: float, monotonic: float) -> dict[tuple[str, str], SavedLink]:
         """Everything a later run needs, ports that were not seen in this run included."""
         saved = dict(self._saved)
-        for key, tracker in self._trackers.items():
+        for key, tracker in (self._trackers | self._parked).items():
             if (link := tracker.save(time=time, monotonic=monotonic)) is not None:
                 saved[key] = link
         return saved
@@ -45,7 +48,9 @@ class Links:
         key = (device, port)
         tracker = self._trackers.get(key)
         if tracker is None:
-            tracker = LinkTracker(device, port, saved=self._saved.pop(key, None), same_boot=self._same_boot)
+            tracker = self._parked.pop(key, None) or LinkTracker(
+                device, port, saved=self._saved.pop(key, None), same_boot=self._same_boot
+            )
             state = self._hub.device(device).port(port)
             state.link = tracker.state
             if state.present:
@@ -72,17 +77,11 @@ class Links:
         self._publish(tracker, events, changed=True)
         return events
 
-    def forget(self, device: str, port: str, *, time: float, monotonic: float) -> None:
-        """The port is no longer watched: its link series end, its counters are kept for a later return."""
-        tracker = self._trackers.pop((device, port), None)
-        if tracker is None:
-            return
-        self._open.discard((device, port))
-        self._ports[device] -= 1
-        if (saved := tracker.save(time=time, monotonic=monotonic)) is not None:
-            self._saved[device, port] = saved
-        self._hub.device(device).port(port).link = None
-        self._hub.publish(LinkChanged(device, port))
+    def forget(self, device: str, port: str) -> None:
+        """The link is no longer watched: its series end, its counters are kept for a later return."""
+        if self._park(device, port):
+            self._hub.device(device).port(port).link = None
+            self._hub.publish(LinkChanged(device, port))
 
     def set_cause(self, device: str, port: str, cause: DownCause, *, since: float = 0.0) -> int:
         """Give the open downs of a port since `since` (monotonic) another cause; returns how many that were."""
@@ -106,6 +105,19 @@ class Links:
 
     def __iter__(self) -> Iterator[LinkTracker]:
         return iter(self._trackers.values())
+
+    def _park(self, device: str, port: str) -> bool:
+        tracker = self._trackers.pop((device, port), None)
+        if tracker is None:
+            return False
+        tracker.park()
+        self._parked[device, port] = tracker
+        self._open.discard((device, port))
+        self._ports[device] -= 1
+        return True
+
+    def _on_forgotten(self, event: PortForgotten) -> None:
+        self._park(event.device, event.port)
 
     def _settle_s(self, device: str) -> float:
         return SETTLE_S if self._ports.get(device, 0) >= CORRELATION_PORTS else 0.0

@@ -398,7 +398,7 @@ class LinkWatcher:
             port = netdev.name if netdev.physical else None
             if old is not None and old != port:  # its port is its name
                 del self._bound[netdev.index]
-                self._links.forget(self._device, old, time=time.time(), monotonic=time.monotonic())
+                self._links.forget(self._device, old)
         else:
             names = (netdev.name, *netdev.other_names)
             port = next((self._ports[name] for name in names if name in self._ports), None)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from agent.flaps import CORRELATION_PORTS, REMOVAL_S, SETTLE_S, LinkTracker, Observation
 from agent.links import Links
 from agent.model import DownCause, LinkEvent, ModuleChange, ModuleEvent
-from agent.state import Hub, LinkChanged, LinkState
+from agent.state import Hub, LinkChanged, LinkState, PortForgotten
 
 UP = Observation(up=True, carrier_up_count=1, carrier_down_count=0, if_index=7, epoch="boot-1")
 T0 = 1_764_000_000.0
@@ -283,6 +283,20 @@ def link_of(hub: Hub, port: str = "swp1") -> LinkState:
     return link
 
 
+def test_port_forgotten_by_a_reload_comes_back_with_its_counters() -> None:
+    hub = Hub("leaf-17")
+    links = Links(hub)
+    links.observe("leaf-17", "swp1", UP, time=T0, monotonic=100)
+    links.observe("leaf-17", "swp1", UP, time=T0, monotonic=110)
+    hub.publish(PortForgotten("leaf-17", "swp1"))
+    assert "swp1" not in hub.local.ports
+    links.observe("leaf-17", "swp1", seen(True, 2, 1), time=T0, monotonic=200)
+    link = link_of(hub)
+    assert link.transitions == 2
+    assert link.down_events == {DownCause.UNKNOWN: 1}
+    assert link.up_seconds_at(205) == 10 + 5
+
+
 class Told:
     """Everything that the hub says about links."""
 
@@ -359,8 +373,9 @@ def test_forgotten_port_keeps_its_counters_for_later() -> None:
     links = Links(hub)
     links.observe("leaf-17", "swp1", UP, time=T0, monotonic=1)
     links.observe("leaf-17", "swp1", seen(False, 1, 1), time=T0, monotonic=2)
-    links.forget("leaf-17", "swp1", time=T0, monotonic=3)
+    links.forget("leaf-17", "swp1")
     assert "swp1" not in [port.port for _, port in hub.ports() if port.link]
+    assert links.save(time=T0, monotonic=3)["leaf-17", "swp1"].state.transitions == 1
     links.observe("leaf-17", "swp1", seen(False, 1, 1), time=T0, monotonic=4)
     link = link_of(hub)
     assert link.transitions == 1
