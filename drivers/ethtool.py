@@ -15,9 +15,7 @@ Document: Documentation/networking/ethtool-netlink.rst, net/ethtool/eeprom.c of 
 import errno
 import logging
 import re
-import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -36,13 +34,13 @@ from agent.errors import (
 )
 from agent.memory import I2C_MODULE, ModuleMemory, Shape, Span
 from agent.sources import Cage, Options
-from drivers import coexistence, ethtool_ioctl, netlink
+from drivers import coexistence
 from drivers.ethtool_ioctl import LinearEeprom
+from drivers.ethtool_kernel import Kernel, kernel
 from drivers.genetlink import GenericNetlink, Refused, declared
 
 _log = logging.getLogger(__name__)
 
-NETLINK_GENERIC: Final = 16
 ETHTOOL_MSG_MODULE_EEPROM_GET: Final = 31
 TIMEOUT_S: Final = 5.0
 PROBE: Final = Span(0, 1)
@@ -57,35 +55,6 @@ VERIFIED: Final = (
     (Span(129, 5), frozenset({0x14, 0x17, 0x20, 0x2C, 0x33})),
 )
 """Bytes of page 00h, and the pages where a read of them would clear flags (CMIS 5.2, SFF-8636)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Kernel:
-    """The two doors into the kernel, and whether an interface is there; tests put a fake behind them."""
-
-    connect: Callable[[], socket.socket]
-    ioctl: ethtool_ioctl.Ioctl
-    exists: Callable[[str], bool]
-
-
-def kernel(netns: str = "") -> Kernel:
-    """The real kernel. In another network namespace there is no ioctl: it came before namespaces mattered."""
-
-    def connect() -> socket.socket:
-        return netlink.open_socket(NETLINK_GENERIC, netns=netns)
-
-    def no_ioctl(netdev: str, _: bytes) -> bytes:
-        raise OSError(errno.EOPNOTSUPP, f"{netdev} is in another network namespace")
-
-    return Kernel(connect, no_ioctl if netns else ethtool_ioctl.ioctl, _exists if not netns else lambda _: True)
-
-
-def _exists(netdev: str) -> bool:
-    try:
-        socket.if_nametoindex(netdev)
-    except OSError:
-        return False
-    return True
 
 
 class EthtoolMemory:

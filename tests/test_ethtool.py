@@ -30,7 +30,8 @@ from agent.errors import (
 from agent.memory import Memory, Shape, Span
 from agent.sources import Options
 from drivers import ethtool_ioctl
-from drivers.ethtool import EthtoolDriver, EthtoolMemory, Kernel, card, kernel
+from drivers.ethtool import EthtoolDriver, EthtoolMemory, card
+from drivers.ethtool_kernel import Kernel, kernel
 from fakes.ethtool import FakeCard, FakeKernel
 from fakes.module import FakeModule
 from tests.contract_suite import cmis_image, sfp_image
