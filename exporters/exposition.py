@@ -4,8 +4,18 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 
-from agent.model import AlertEvent, LinkEvent, ModuleChange, ModuleEvent, PollFailed, PollTiming, Reading
-from agent.state import BusHealth, DeviceState, Discarded, Hub, LinkChanged, LinkState, PortState
+from agent.model import (
+    AlertEvent,
+    HostCounters,
+    LinkEvent,
+    ModuleChange,
+    ModuleEvent,
+    PollFailed,
+    PollTiming,
+    Reading,
+)
+from agent.rules import LINK
+from agent.state import BusHealth, DeviceState, Discarded, Hub, LinkChanged, LinkState, PortForgotten, PortState
 from exporters import families as f
 from exporters import samples
 from exporters.buses import BusText
@@ -27,6 +37,7 @@ class _Port:
         self._last_success = Line(layout, port, f.LAST_SUCCESS)
         self._link = Group(layout, port)
         self._up_seconds = Line(layout, port, f.LINK_UP_SECONDS)
+        self._host = Group(layout, port)
         self._errors = Group(layout, port)
         self._discarded = Group(layout, port)
         self._alerts: dict[tuple[str, int], Group] = {}
@@ -106,8 +117,21 @@ class _Port:
         """Let the up time of a link grow."""
         self._up_seconds.write(state.up_seconds_at(monotonic))
 
+    def host(self, event: HostCounters) -> None:
+        """Show what the host counts."""
+        self._host.write(samples.host(event))
+
+    def forget(self) -> None:
+        """The port is no longer asked for."""
+        self.gone()
+        self.link(None, 0.0)
+        for group in (self._status, self._host, *self._alerts.values()):
+            group.drop()
+
     def alert(self, event: AlertEvent) -> None:
-        """Show an alert, or end it."""
+        """Show an alert, or end it. What no rule judges is no alert."""
+        if event.rule == LINK:
+            return
         key = (event.rule, event.lane)
         if event.state == "firing":
             self._alerts.setdefault(key, Group(self._layout, self._name)).write(samples.alert(event))
@@ -132,6 +156,11 @@ class DeviceText:
         if port is None:
             port = self._ports[name] = _Port(name, self._layout)
         return port
+
+    def forget(self, name: str) -> None:
+        """Take a port out."""
+        if name in self._ports:
+            self._ports.pop(name).forget()
 
     def refresh(self, monotonic: float) -> None:
         """What depends on the clock, at most once a second, and what is rendered only when somebody looks."""
@@ -171,6 +200,8 @@ class Exposition:
         hub.subscribe(LinkChanged, self._link)
         hub.subscribe(AlertEvent, self._alert)
         hub.subscribe(Discarded, self._discard)
+        hub.subscribe(HostCounters, self._host)
+        hub.subscribe(PortForgotten, self._forget)
         hub.subscribe(PollTiming, self._timing)
         hub.subscribe(BusHealth, self._bus)
 
@@ -218,6 +249,12 @@ class Exposition:
 
     def _discard(self, event: Discarded) -> None:
         self._device(event.device).port(event.port).discarded(event.reason)
+
+    def _host(self, event: HostCounters) -> None:
+        self._device(event.device).port(event.port).host(event)
+
+    def _forget(self, event: PortForgotten) -> None:
+        self._device(event.device).forget(event.port)
 
     def _timing(self, event: PollTiming) -> None:
         self._device(self._hub.local.device).buses.timing(event)

@@ -81,6 +81,13 @@ def threshold(source: Quantity, *, profile: Profile = "full") -> Family:
     return Family(name, f"The module's own thresholds: {source.help}", profile=profile)
 
 
+def host_counter(source: Quantity, *, by: str = "", profile: Profile = "standard") -> Family:
+    """The family of something that the host's side of a port counts; `by` tells it from that of the whole port."""
+    if by:
+        return Family(f"xcvr_{by}_{source.key}", f"{source.help} By {by}.", Type.COUNTER, "full")
+    return Family(f"xcvr_{source.key}", source.help, Type.COUNTER, profile)
+
+
 _DATA_PATH: Final = ", ".join(f"{code} {name}" for code, name in DATA_PATH_STATES.items())
 
 MODULE_INFO: Final = Family("xcvr_module_info", "Who the module is.", Type.INFO)

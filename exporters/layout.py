@@ -1,7 +1,7 @@
 """Which families a device serves, given profile and units, and how a quantity becomes one or two of them."""
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from math import log10
 from typing import Final, Literal, NamedTuple
 
@@ -17,7 +17,17 @@ Convert = Callable[[Values], Values]
 _VDM: Final = re.compile(r"(pre_fec_ber|ferc)_(current|min|max|avg)_(media|host)_input|(snr)_(media|host)_input")
 _VDM_FAMILIES: Final = {"pre_fec_ber": f.PRE_FEC_BER, "ferc": f.FRAME_ERRORS, "snr": f.SNR}
 _SIDE: Final = {MEDIA_SNR: "media", HOST_SNR: "host"}
-_UNIT_WORDS: Final = {"%": "percent", "degC": "celsius", "V": "volts", "W": "watts", "A": "amperes"}
+_UNITS: Final[Mapping[str, tuple[str, float]]] = {
+    "%": ("ratio", 0.01),
+    "degC": ("celsius", 1.0),
+    "V": ("volts", 1.0),
+    "MHz": ("hertz", 1e6),
+    "ps": ("seconds", 1e-12),
+    "ps^2": ("ps2", 1.0),
+    "ps/nm": ("ps_per_nm", 1.0),
+    "krad/s": ("radians_per_second", 1e3),
+}
+"""Units of VDM observables that are not those of Prometheus: the word in the name, and the factor."""
 
 
 def in_dbm(watts: Values) -> Values:
@@ -27,7 +37,12 @@ def in_dbm(watts: Values) -> Values:
 
 def word(text: str) -> str:
     """`text` as a part of a metric name."""
-    return re.sub(r"[^a-z0-9]+", "_", _UNIT_WORDS.get(text, text).lower()).strip("_")
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+
+
+def scaled(factor: float) -> Convert | None:
+    """Multiplies all values; None where that changes nothing."""
+    return None if factor == 1.0 else lambda values: tuple([value * factor for value in values])
 
 
 class Output(NamedTuple):
@@ -88,8 +103,10 @@ class Layout:
 
     def of_observable(self, observable: str, unit: str) -> tuple[Output, ...]:
         """Where the samples of a VDM observable go."""
-        name = "_".join(filter(None, ("xcvr_vdm", word(observable), word(unit))))
-        outputs = self.outputs(Family(name, f"VDM observable {observable}.", profile="full"))
+        base, factor = _UNITS.get(unit, (word(unit), 1.0))
+        name = "_".join(filter(None, ("xcvr_vdm", word(observable), base)))
+        own = self.outputs(Family(name, f"VDM observable {observable}.", profile="full"))
+        outputs = tuple(Output(out.table, convert=scaled(factor)) for out in own)
         if match := _VDM.fullmatch(observable):
             kind, stat, side = match[1] or match[4], match[2] or "current", match[3] or match[5]
             shared = self.outputs(_VDM_FAMILIES[kind])

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import Final, NamedTuple, cast
 
-from agent.model import AlertEvent, Bounds, DownCause, Laser, Module, Reading, Stats
-from agent.quantities import BOUNDS, TX_BIAS, TX_POWER, Quantity, Unit, dbm
+from agent.model import AlertEvent, Bounds, DownCause, HostCounters, Laser, Module, Reading, Stats
+from agent.quantities import BOUNDS, FEC_CODEWORDS_BY_ERRORS, TX_BIAS, TX_POWER, Quantity, Unit, dbm
 from agent.state import LinkState
 from exporters import families as f
 from exporters.families import Family, Type, escape, labels
@@ -151,8 +151,8 @@ def rest(reading: Reading) -> Iterator[Sample]:
     for laser in reading.lasers:
         yield from _laser(laser)
     for key, count in reading.fec.items():
-        name = f"xcvr_fec_{word(key.removesuffix('_total'))}_total"
-        yield Sample(Family(name, f"Counter {key} of the FEC.", Type.COUNTER, "full"), count)
+        name = f"xcvr_module_fec_{word(key.removesuffix('_total'))}_total"  # `xcvr_fec_…` is the host's
+        yield Sample(Family(name, f"Counter {key} of the module's FEC.", Type.COUNTER, "full"), count)
     for key, value in cast("Mapping[str, float]", reading.tunable).items():
         family = Family(f"xcvr_tunable_{word(key)}", f"Tunable laser: {key.replace('_', ' ')}.", profile="full")
         yield Sample(family, float(value))
@@ -173,6 +173,9 @@ def _laser(laser: Laser) -> Iterator[Sample]:
         yield Sample(known or Family(f"xcvr_elsfp_{quantity.key}", text, profile="full"), value, own)
     if laser.state:
         yield Sample(f.ELSFP_STATE, laser.state_code, own)
+    if laser.enabled is not None:
+        family = Family("xcvr_elsfp_enabled", "Whether a laser of an external source is to shine.", profile="full")
+        yield Sample(family, int(laser.enabled), own)
     for flag in laser.flags:
         family = Family("xcvr_elsfp_flag_active", "1 for a flag of a laser that is set.", profile="full")
         yield Sample(family, 1, own + label("flag", flag))
@@ -186,6 +189,18 @@ def link(state: LinkState) -> Iterator[Sample]:
     yield Sample(f.LINK_TRANSITIONS, state.transitions)
     for cause in DownCause:
         yield Sample(f.LINK_DOWN, state.down_events[cause], label("cause", cause.value))
+
+
+def host(counters: HostCounters) -> Iterator[Sample]:
+    """What the host's side of a port counts."""
+    for quantity, count in counters.counters.items():
+        yield Sample(f.host_counter(quantity), count)
+    for quantity, lanes in counters.lanes.items():
+        for lane, count in lanes.items():
+            yield Sample(f.host_counter(quantity, by="lane"), count, label("lane", str(lane)))
+    for low, high, count in counters.fec_bins:
+        errors = label("errors", str(low) if low == high else f"{low}-{high}")
+        yield Sample(f.host_counter(FEC_CODEWORDS_BY_ERRORS, profile="full"), count, errors)
 
 
 def alert(event: AlertEvent) -> Iterator[Sample]:

@@ -18,6 +18,8 @@ from agent.model import (
     AlertEvent,
     Bounds,
     DownCause,
+    FecBin,
+    HostCounters,
     LaneFlags,
     Laser,
     Module,
@@ -32,7 +34,7 @@ from agent.model import (
     Tunable,
     VdmSample,
 )
-from agent.state import BusHealth, Discarded, Hub, LinkChanged, LinkState
+from agent.state import BusHealth, Discarded, Hub, LinkChanged, LinkState, PortForgotten
 from benchmarks.synthetic import Switch
 from exporters.exposition import Exposition
 from exporters.families import Profile
@@ -259,14 +261,17 @@ def test_full_profile_has_every_observable_under_its_own_name() -> None:
     scraped.hub.publish(reading(vdm=VDM, values={q.AUX_SUPPLY_VOLTAGE: 1.8}))
     assert scraped.of("xcvr_vdm_pre_fec_ber_max_media_input_ratio") == {"lane=1": 1.2e-9}
     assert scraped.of("xcvr_vdm_snr_media_input_db") == {"lane=2": 21.5}
-    assert scraped.of("xcvr_vdm_laser_age_percent") == {"lane=1": 3}
+    assert scraped.of("xcvr_vdm_laser_age_ratio") == {"lane=1": 0.03}
     assert scraped.of("xcvr_aux_supply_voltage_volts") == {"": 1.8}
 
 
 def test_coherent_lasers_tuning_fec() -> None:
     moment = reading(
         coherent={"osnr_db": Stats(value=36.1, min=35.9, max=36.4, avg=36.2)},
-        lasers=(Laser(3, "on", 2, {q.TX_BIAS: 0.21, q.TX_POWER: 0.05}, ("bias_high_alarm",)), Laser(4)),
+        lasers=(
+            Laser(3, "on", 2, values={q.TX_BIAS: 0.21, q.TX_POWER: 0.05}, flags=("bias_high_alarm",)),
+            Laser(4, enabled=False),
+        ),
         tunable=Tunable(current_frequency_hertz=193.1e12, wavelength_locked=True),
         fec={"corrected_codewords": 7},
     )
@@ -283,7 +288,9 @@ def test_coherent_lasers_tuning_fec() -> None:
     full.hub.publish(moment)
     assert full.of("xcvr_tunable_current_frequency_hertz") == {"": 193.1e12}
     assert full.of("xcvr_tunable_wavelength_locked") == {"": 1}
-    assert full.of("xcvr_fec_corrected_codewords_total") == {"": 7}
+    assert full.of("xcvr_elsfp_flag_active") == {"flag=bias_high_alarm,laser=3": 1}
+    assert full.of("xcvr_elsfp_enabled") == {"laser=4": 0}
+    assert full.of("xcvr_module_fec_corrected_codewords_total") == {"": 7}
 
 
 def test_a_number_that_is_none_is_left_out() -> None:
@@ -430,6 +437,40 @@ def test_alerts_stand_while_they_are_active() -> None:
     assert scraped.of("xcvr_alert_active") == {"lane=3,rule=rx_margin,severity=critical": 1}
     scraped.hub.publish(alert("rx_margin", lane=3, state="resolved"))
     assert not scraped.of("xcvr_alert_active")
+
+
+def test_link_news_that_no_rule_judges_is_no_alert() -> None:
+    scraped = Scraped()
+    scraped.hub.publish(alert("link", severity="info"))
+    assert not scraped.of("xcvr_alert_active")
+
+
+def test_counters_of_the_host() -> None:
+    event = HostCounters(
+        "leaf-17", "Ethernet0", 1.0, {q.FEC_CORRECTED: 12, q.IB_SYMBOL_ERROR: 3}, {q.FEC_CORRECTED: {1: 5, 2: 7}},
+        (FecBin(0, 0, 900), FecBin(1, 3, 12)),
+    )  # fmt: skip
+    scraped = Scraped()
+    scraped.hub.publish(event)
+    assert scraped.of("xcvr_fec_corrected_codewords_total") == {"": 12}
+    assert scraped.of("xcvr_ib_symbol_error_total") == {"": 3}
+    full = Scraped("full")
+    full.hub.publish(event)
+    assert full.of("xcvr_lane_fec_corrected_codewords_total") == {"lane=1": 5, "lane=2": 7}
+    assert full.of("xcvr_fec_codewords_by_symbol_errors_total") == {"errors=0": 900, "errors=1-3": 12}
+
+
+def test_a_port_that_is_no_longer_asked_for_leaves_nothing() -> None:
+    scraped = Scraped("full")
+    scraped.hub.local.port("Ethernet0").link = LinkState(up=True, up_since=1.0)
+    scraped.hub.publish(LinkChanged("leaf-17", "Ethernet0"))
+    for moment in Switch(ports=1).readings(1.0):
+        scraped.hub.publish(moment)
+    scraped.hub.publish(alert("rx_margin", lane=3))
+    scraped.hub.publish(Discarded("leaf-17", "Ethernet0", "absurd", "all FFh"))
+    scraped.hub.publish(HostCounters("leaf-17", "Ethernet0", 1.0, {q.FEC_CORRECTED: 12}))
+    scraped.hub.publish(PortForgotten("leaf-17", "Ethernet0"))
+    assert not scraped.samples()
 
 
 def test_poll_durations_are_a_histogram_by_bus() -> None:
