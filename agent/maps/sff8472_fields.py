@@ -246,6 +246,10 @@ WAVELENGTH_SET: Final = _tuning("wavelength_set_nm", 146, Kind.U16, Fraction(1, 
 FREQUENCY_ERROR: Final = _tuning("frequency_error", 152, Kind.S16, TENTH_GIGAHERTZ)
 WAVELENGTH_ERROR: Final = _tuning("wavelength_error_nm", 154, Kind.S16, Fraction(1, 200))
 TUNING_STATUS: Final = _tuning("tuning_status", 168, Kind.U8)
+DECISION_THRESHOLD: Final = Field(
+    "rx_decision_threshold", page=0x02, offset=131, kind=Kind.S8, lsb=Fraction(100, 256), i2c=I2C_DIAGNOSTICS,
+    confidence=Confidence.ONE_SOURCE, ref="A2h page 02h, byte 131", note="percent around 50 %; not read",
+)  # fmt: skip
 TUNING_VALUES: Final = Span(144, 25, 0x02, i2c=I2C_DIAGNOSTICS)
 """Channel to status; the latched byte 172 is left to whoever wants it."""
 BY_WAVELENGTH: Final = 0x01
@@ -282,5 +286,5 @@ def fields() -> tuple[Field, ...]:
         *(m.thresholds for m in monitors), *RX_POWER_POLYNOMIAL, *lines, MAX_POWER,
         *(m.value for m in monitors), DATA_NOT_READY, *STATUS, *(flag for m in monitors for flag in m.flags),
         TX_ADAPTIVE_EQ_FAULT, TUNING_FEATURES, *FIRST_FREQUENCY, *LAST_FREQUENCY, GRID, CHANNEL, WAVELENGTH_SET,
-        FREQUENCY_ERROR, WAVELENGTH_ERROR, TUNING_STATUS,
+        FREQUENCY_ERROR, WAVELENGTH_ERROR, TUNING_STATUS, DECISION_THRESHOLD,
     )  # fmt: skip

@@ -21,6 +21,22 @@ IDENTIFIER: Final = Field("identifier", offset=0, ref="byte 0")
 REVISION: Final = Field("revision", offset=1, ref="byte 1")
 FLAT: Final = Bit(0, 2, 2)
 DATA_NOT_READY: Final = Field("data_not_ready", offset=2, bits=(0,), ref="byte 2 bit 0")
+INTERRUPT_IDLE: Final = Field("interrupt_idle", offset=2, bits=(1,), ref="byte 2 bit 1", note="not read")
+POWER_CONTROL: Final = Field(
+    "power_control", offset=93, bits=(0, 1, 2, 3), ref="byte 93 bits 3-0",
+    note="override, low power, classes 5-7 enabled, class 8 enabled; not part of a reading",
+)  # fmt: skip
+CDR_CONTROL: Final = Field(
+    "cdr_control", offset=98, bits=(0, 4), width=4, ref="byte 98", note="Rx, Tx; a bit a lane; not part of a reading"
+)  # fmt: skip
+PROPAGATION_DELAY: Final = Field(
+    "propagation_delay_seconds", offset=108, kind=Kind.U16, lsb=Fraction(1, 100_000_000), ref="bytes 108-109",
+    note="not part of a reading",
+)  # fmt: skip
+MODSELL_WAIT: Final = Field(
+    "modsell_wait_time", offset=115, bits=(0, 5), width=5, ref="byte 115",
+    note="microseconds: bits 4-0 shifted left by bits 7-5; not part of a reading",
+)  # fmt: skip
 MAX_POWER: Final = Field(
     "max_power_watts", offset=107, lsb=Fraction(1, 10), ref="byte 107", note="of power class 8"
 )
@@ -57,6 +73,9 @@ ATTENUATION: Final = (
     Field("7ghz", offset=188, ref="Page 00h, byte 188", note="copper attenuation, dB"),
     Field("12_9ghz", offset=189, ref="Page 00h, byte 189", note="copper attenuation, dB"),
     Field("25_8ghz", offset=145, ref="Page 00h, byte 145", note="copper attenuation, dB"),
+)
+MAX_CASE_TEMPERATURE: Final = Field(
+    "max_case_temperature_celsius", offset=190, ref="Page 00h, byte 190", note="0: 70; not part of a reading"
 )
 EXTENDED_COMPLIANCE: Final = Field("extended_compliance", offset=192, ref="Page 00h, byte 192")
 SERIAL_NUMBER: Final = Field("serial_number", offset=196, length=16, kind=Kind.ASCII, ref="Page 00h, bytes 196-211")
@@ -230,11 +249,12 @@ OTN: Final = 12
 def fields() -> tuple[Field, ...]:
     """Every register of this map, in the order of the specification."""
     return (
-        IDENTIFIER, REVISION, DATA_NOT_READY, RX_LOS_FLAG, *LANE_FLAGS,
+        IDENTIFIER, REVISION, INTERRUPT_IDLE, DATA_NOT_READY, RX_LOS_FLAG, *LANE_FLAGS,
         *(flag for m in MONITORS for flag in m.flags), *(m.value for m in MONITORS),
-        TX_DISABLED, MAX_POWER, LANES_MISSING, SECONDARY_COMPLIANCE,
+        TX_DISABLED, POWER_CONTROL, CDR_CONTROL, MAX_POWER, PROPAGATION_DELAY, LANES_MISSING, MODSELL_WAIT,
+        SECONDARY_COMPLIANCE,
         UPPER_IDENTIFIER, POWER_CLASS, CONNECTOR, COMPLIANCE, ENCODING, NOMINAL_RATE, LENGTHS, TECHNOLOGY,
         VENDOR_NAME, VENDOR_OUI, PART_NUMBER, VENDOR_REVISION, WAVELENGTH, WAVELENGTH_TOLERANCE, *ATTENUATION,
-        EXTENDED_COMPLIANCE, SERIAL_NUMBER, DATE_CODE, FINE_RATE, *(m.thresholds for m in MONITORS),
+        MAX_CASE_TEMPERATURE, EXTENDED_COMPLIANCE, SERIAL_NUMBER, DATE_CODE, FINE_RATE, *(m.thresholds for m in MONITORS),
         PARAMETER_FLAGS, PARAMETER_VALUES, PARAMETER_CONFIG,
     )  # fmt: skip
