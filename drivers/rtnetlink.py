@@ -15,11 +15,8 @@ import asyncio
 import errno
 import logging
 import socket
-import struct
-import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -27,40 +24,10 @@ from agent.errors import BusGone, DecodeError, OpticError
 from agent.links import Links, Observation
 from agent.model import Link
 from agent.state import Hub, SourceHealth
-from drivers import netlink
+from drivers import netdevs, netlink
+from drivers.netdevs import Netdev
 
 _log = logging.getLogger(__name__)
-
-RTM_NEWLINK: Final = 16
-RTM_DELLINK: Final = 17
-RTM_GETLINK: Final = 18
-RTMGRP_LINK: Final = 1
-
-IFLA_IFNAME: Final = 3
-IFLA_OPERSTATE: Final = 16
-IFLA_LINKINFO: Final = 18
-IFLA_IFALIAS: Final = 20
-IFLA_EXT_MASK: Final = 29
-IFLA_CARRIER: Final = 33
-IFLA_CARRIER_UP_COUNT: Final = 47
-IFLA_CARRIER_DOWN_COUNT: Final = 48
-IFLA_PROP_LIST: Final = 52
-IFLA_ALT_IFNAME: Final = 53
-IFLA_INFO_KIND: Final = 1
-RTEXT_FILTER_SKIP_STATS: Final = 8
-
-IFF_UP: Final = 0x1
-IFF_LOOPBACK: Final = 0x8
-IFF_LOWER_UP: Final = 0x10000
-ARPHRD_PHYSICAL: Final = (1, 32)
-"""Ethernet, InfiniBand."""
-KINDS_PHYSICAL: Final = ("", "dsa")
-"""Software interfaces name their kind (veth, bridge, bond, vlan); hardware has none, or is a DSA switch's port."""
-OPER_NOT_CARRYING: Final = (1, 4, 5)
-"""IF_OPER_NOTPRESENT, _TESTING, _DORMANT: no frames, whatever the carrier says."""
-
-IFINFO: Final = struct.Struct("=BxHiII")
-"""ifinfomsg: family, type, index, flags, change mask."""
 
 RECEIVE_BUFFER: Final = 4 << 20
 READS_A_TURN: Final = 32
@@ -70,99 +37,6 @@ NAMESPACE_CHECK_S: Final = 1.0
 RETRY_S: Final = 1.0
 DUMP_S: Final = 10.0
 """A dump that takes longer is stuck."""
-
-
-@dataclass(frozen=True, slots=True)
-class Netdev:
-    """One network interface as the kernel describes it."""
-
-    index: int
-    name: str
-    flags: int
-    hardware: int
-    operstate: int = 0
-    carrier: bool | None = None
-    up_count: int | None = None
-    down_count: int | None = None
-    alias: str = ""
-    kind: str = ""
-    other_names: tuple[str, ...] = ()
-
-    @property
-    def admin_up(self) -> bool:
-        return bool(self.flags & IFF_UP)
-
-    @property
-    def up(self) -> bool:
-        """Administratively up, with carrier, and allowed to carry frames.
-
-        The carrier and not `operstate == UP` decides, since the kernel updates the latter later.
-        """
-        carrier = bool(self.flags & IFF_LOWER_UP) if self.carrier is None else self.carrier
-        return self.admin_up and carrier and self.operstate not in OPER_NOT_CARRYING
-
-    @property
-    def physical(self) -> bool:
-        """A port of hardware: what may have a module."""
-        ours = self.hardware in ARPHRD_PHYSICAL and self.kind in KINDS_PHYSICAL
-        return ours and not self.flags & IFF_LOOPBACK
-
-
-def decode_link(data: bytes, start: int, end: int) -> Netdev | None:
-    """The interface in an RTM_NEWLINK or RTM_DELLINK; None when it speaks of something else (bridge, wireless).
-
-    Raises DecodeError for bytes that are no such message.
-    """
-    if end - start < IFINFO.size:
-        raise DecodeError(f"netlink: link message of {end - start} bytes")
-    family, hardware, index, flags, _ = IFINFO.unpack_from(data, start)
-    if family != socket.AF_UNSPEC:  # AF_BRIDGE: a port left a bridge, the interface lives on
-        return None
-    found: dict[int, tuple[int, int]] = {}
-    for kind, at, to in netlink.attributes(data, start + IFINFO.size, end):
-        found[kind] = (at, to)
-    if IFLA_IFNAME not in found:
-        return None
-    number = {kind: _number(data, *found[kind]) for kind in _NUMBERS if kind in found}
-    return Netdev(
-        index,
-        netlink.text(data, *found[IFLA_IFNAME]),
-        flags,
-        hardware,
-        number.get(IFLA_OPERSTATE, 0),
-        bool(number[IFLA_CARRIER]) if IFLA_CARRIER in number else None,
-        number.get(IFLA_CARRIER_UP_COUNT),
-        number.get(IFLA_CARRIER_DOWN_COUNT),
-        netlink.text(data, *found[IFLA_IFALIAS]) if IFLA_IFALIAS in found else "",
-        _first(_nested(data, found.get(IFLA_LINKINFO), IFLA_INFO_KIND)),
-        _nested(data, found.get(IFLA_PROP_LIST), IFLA_ALT_IFNAME),
-    )
-
-
-_NUMBERS: Final = (IFLA_OPERSTATE, IFLA_CARRIER, IFLA_CARRIER_UP_COUNT, IFLA_CARRIER_DOWN_COUNT)
-
-
-def _number(data: bytes, start: int, end: int) -> int:
-    return int.from_bytes(data[start:end], sys.byteorder)
-
-
-def _nested(data: bytes, where: tuple[int, int] | None, kind: int) -> tuple[str, ...]:
-    if where is None:
-        return ()
-    return tuple(netlink.text(data, at, to) for found, at, to in netlink.attributes(data, *where) if found == kind)
-
-
-def _first(values: tuple[str, ...]) -> str:
-    return values[0] if values else ""
-
-
-def dump_request(sequence: int) -> bytes:
-    """RTM_GETLINK for all interfaces, without their statistics."""
-    body = IFINFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + struct.pack(
-        "=HHI", 8, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS
-    )
-    flags = netlink.NLM_F_REQUEST | netlink.NLM_F_DUMP
-    return netlink.HEADER.pack(netlink.HEADER.size + len(body), RTM_GETLINK, flags, sequence, 0) + body
 
 
 class LinkWatcher:
@@ -210,7 +84,7 @@ class LinkWatcher:
         return f"rtnetlink:{self._netns}" if self._netns else "rtnetlink"
 
     @property
-    def netdevs(self) -> tuple[Netdev, ...]:
+    def interfaces(self) -> tuple[Netdev, ...]:
         """All interfaces there are, followed or not."""
         return tuple(self._known.values())
 
@@ -247,7 +121,7 @@ class LinkWatcher:
         except OSError as exc:
             raise BusGone(f"there is no network namespace {self._netns!r}") from exc
         self._socket = netlink.open_socket(
-            socket.NETLINK_ROUTE, netns=self._netns, groups=RTMGRP_LINK, receive_buffer=self._receive_buffer
+            socket.NETLINK_ROUTE, netns=self._netns, groups=netdevs.RTMGRP_LINK, receive_buffer=self._receive_buffer
         )
         self._socket.setblocking(False)
         self._epoch = f"{self._boot}/{namespace}"
@@ -296,7 +170,7 @@ class LinkWatcher:
         self._sequence += 1
         self._dump_seen.clear()
         try:
-            self._socket.send(dump_request(self._sequence))
+            self._socket.send(netdevs.dump_request(self._sequence))
         except OSError as exc:
             self._break(exc)
         else:
@@ -340,16 +214,16 @@ class LinkWatcher:
 
     def _message(self, data: bytes, message: netlink.Message) -> None:
         ours = self._dumping and message.sequence == self._sequence
-        if message.type == RTM_NEWLINK:
-            netdev = decode_link(data, message.start, message.end)
+        if message.type == netdevs.RTM_NEWLINK:
+            netdev = netdevs.decode_link(data, message.start, message.end)
             if netdev is None:
                 return
             if ours:
                 self._dump_seen.add(netdev.index)
                 self._lost |= bool(message.flags & netlink.NLM_F_DUMP_INTR)
             self._present(netdev)
-        elif message.type == RTM_DELLINK:
-            netdev = decode_link(data, message.start, message.end)
+        elif message.type == netdevs.RTM_DELLINK:
+            netdev = netdevs.decode_link(data, message.start, message.end)
             if netdev is not None:
                 self._dump_seen.discard(netdev.index)
                 self._gone(netdev.index)

@@ -1,12 +1,15 @@
 """Link state by rtnetlink, against real veth pairs; the kernel's own files say what the counters have to be."""
 
 import asyncio
+import json
 import os
 import statistics
 import struct
+import subprocess
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -17,7 +20,8 @@ from agent.links import Links
 from agent.model import DownCause, LinkEvent
 from agent.state import Hub, LinkState, SourceHealth
 from drivers import netlink
-from drivers.rtnetlink import LinkWatcher, decode_link
+from drivers.netdevs import candidates, decode_link, interfaces, natural
+from drivers.rtnetlink import LinkWatcher
 from tests.netns import Namespace, namespace, needs_root
 
 DEVICE = "leaf-17"
@@ -199,7 +203,7 @@ async def test_removal_lost_in_an_overrun_is_found(ns: Namespace) -> None:
             ns.stream("link set vb up")
         ns.stream("link del va")
         ns.finish()
-        await watch.until(lambda: not watch.link().up and not any(n.name == "va" for n in watch.watcher.netdevs))
+        await watch.until(lambda: not watch.link().up and not any(n.name == "va" for n in watch.watcher.interfaces))
         assert watch.watcher.resyncs > 0
         assert watch.events[-1].cause is DownCause.UNKNOWN
 
@@ -264,7 +268,7 @@ async def test_namespace_goes_and_comes_back(ns: Namespace) -> None:
 async def test_only_hardware_is_followed_by_itself(ns: Namespace) -> None:
     ns.pair("va", "vb")
     async with watching(ns, None) as watch:
-        assert {netdev.name for netdev in watch.watcher.netdevs} == {"lo", "va", "vb"}
+        assert {netdev.name for netdev in watch.watcher.interfaces} == {"lo", "va", "vb"}
         assert not watch.hub.local.ports
 
 
@@ -351,3 +355,85 @@ def test_any_attributes_decode_or_are_refused(attributes: list[tuple[int, bytes]
     payload = payload[: max(0, len(payload) - cut)]
     with suppress(DecodeError):
         decode_link(payload, 0, len(payload))
+
+
+@needs_root
+def test_list_of_interfaces(ns: Namespace) -> None:
+    ns.pair("va", "vb")
+    assert {(netdev.name, netdev.kind) for netdev in interfaces(ns.name)} == {
+        ("lo", ""),
+        ("va", "veth"),
+        ("vb", "veth"),
+    }
+    assert candidates(ns.name) == ()
+
+
+def test_candidates_of_this_host_are_hardware(tmp_path: Path) -> None:
+    """The names are those of the real kernel, what is behind them says a tree."""
+    real = [netdev for netdev in interfaces() if netdev.physical]
+    for number, netdev in enumerate(real):
+        device = tmp_path / f"devices/0000:3b:00.{number}"
+        (device / "driver_of").mkdir(parents=True)
+        (tmp_path / "bus/mlx5_core").mkdir(parents=True, exist_ok=True)
+        (device / "driver").symlink_to(tmp_path / "bus/mlx5_core")
+        (tmp_path / "class/net" / netdev.name).mkdir(parents=True)
+        (tmp_path / "class/net" / netdev.name / "device").symlink_to(device)
+    found = candidates(sys_root=tmp_path)
+    assert {(each.netdev, each.driver, each.card) for each in found} == {
+        (netdev.name, "mlx5_core", f"0000:3b:00.{number}") for number, netdev in enumerate(real)
+    }
+    assert "ethtool:lo" not in [each.source for each in found]
+
+
+def test_names_sort_as_people_do() -> None:
+    assert sorted(["eth10", "eth9", "enp1s0f1", "enp1s0f0"], key=natural) == [
+        "enp1s0f0",
+        "enp1s0f1",
+        "eth9",
+        "eth10",
+    ]
+
+
+@needs_root
+def test_the_same_as_iproute2_reads(ns: Namespace) -> None:
+    """Every interface of a namespace with several kinds, through another implementation."""
+    ns.pair("va", "vb")
+    ns.ip("link add br0 type bridge")
+    ns.ip("link set va master br0")
+    ns.ip("link set vb alias spine-3")
+    ns.ip("link property add dev vb altname optics0")
+    printed = subprocess.run(
+        ["ip", "-n", ns.name, "-d", "-j", "link", "show"], check=True, capture_output=True, text=True
+    ).stdout
+    theirs = {
+        (
+            link["ifindex"],
+            link["ifname"],
+            "UP" in link["flags"],
+            "LOWER_UP" in link["flags"],
+            link["operstate"],
+            link.get("ifalias", ""),
+            link.get("linkinfo", {}).get("info_kind", ""),
+            tuple(link.get("altnames", ())),
+        )
+        for link in json.loads(printed)
+    }
+    states = {0: "UNKNOWN", 2: "DOWN", 3: "LOWERLAYERDOWN", 6: "UP"}
+    ours = {
+        (
+            one.index,
+            one.name,
+            one.admin_up,
+            bool(one.carrier),
+            states[one.operstate],
+            one.alias,
+            one.kind,
+            one.other_names,
+        )
+        for one in interfaces(ns.name)
+    }
+    assert {each[:3] for each in ours} == {each[:3] for each in theirs}
+    assert {each for each in ours if each[2]} == {each for each in theirs if each[2]}
+    assert {each[6] for each in ours} == {"", "veth", "bridge"}
+    counts = [(one.up_count, one.down_count) for one in interfaces(ns.name) if one.name == "va"]
+    assert counts == [ns.carrier("va")]
