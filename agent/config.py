@@ -206,7 +206,11 @@ class Mqtt(Section):
     readings: bool = False
     """Publish every reading too, retained, QoS 0."""
     outbox_messages: int = Field(default=100_000, ge=100)
-    outbox_bytes: int = Field(default=100_000_000, ge=1_000_000)
+    """Most messages kept while the broker is away."""
+    outbox_bytes: int = Field(default=100_000_000, ge=10_000_000)
+    """Most bytes on disk that they may take."""
+    outbox_age: float = Field(default=604_800, ge=60)
+    """Seconds after which a message of severity info is given up; a warning lasts twice, a critical one 4 times."""
 
 
 BoundNames = Literal["high_alarm", "high_warning", "low_warning", "low_alarm"]
