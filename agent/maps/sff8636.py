@@ -134,9 +134,12 @@ class _Chosen:
         items += [self._place(flag) for flag in self._lane_flags()]
         return [*items, place(f.DATA_NOT_READY)]
 
+    @property
+    def _passive(self) -> bool:
+        return self._copper and (self._technology or 0) < f.ACTIVE_COPPER
+
     def _lane_flags(self) -> list[Field]:
-        passive = self._copper and (self._technology or 0) < f.ACTIVE_COPPER
-        if passive:
+        if self._passive:
             return []
         memory = self._memory
         flags = [flag for flag in f.LANE_FLAGS if self._unspecified or offered(flag, memory) is True]
@@ -145,7 +148,8 @@ class _Chosen:
 
     def settings(self) -> list[Item]:
         """What is set, and seldom changes."""
-        return [self._place(f.TX_DISABLED)] if offered(f.TX_DISABLED, self._memory) is True else []
+        offered_here = not self._passive and offered(f.TX_DISABLED, self._memory) is True
+        return [self._place(f.TX_DISABLED)] if offered_here else []
 
     def _place(self, field: Field) -> Item:
         return place(field, lanes=self._lanes)

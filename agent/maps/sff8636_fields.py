@@ -27,7 +27,8 @@ POWER_CONTROL: Final = Field(
     note="override, low power, classes 5-7 enabled, class 8 enabled; not part of a reading",
 )  # fmt: skip
 CDR_CONTROL: Final = Field(
-    "cdr_control", offset=98, bits=(0, 4), width=4, ref="byte 98", note="Rx, Tx; a bit a lane; not part of a reading"
+    "cdr_control", offset=98, bits=(0, 4), width=4, ref="byte 98",
+    note="Rx, Tx; a bit a lane; not part of a reading",
 )  # fmt: skip
 PROPAGATION_DELAY: Final = Field(
     "propagation_delay_seconds", offset=108, kind=Kind.U16, lsb=Fraction(1, 100_000_000), ref="bytes 108-109",
@@ -255,6 +256,7 @@ def fields() -> tuple[Field, ...]:
         SECONDARY_COMPLIANCE,
         UPPER_IDENTIFIER, POWER_CLASS, CONNECTOR, COMPLIANCE, ENCODING, NOMINAL_RATE, LENGTHS, TECHNOLOGY,
         VENDOR_NAME, VENDOR_OUI, PART_NUMBER, VENDOR_REVISION, WAVELENGTH, WAVELENGTH_TOLERANCE, *ATTENUATION,
-        MAX_CASE_TEMPERATURE, EXTENDED_COMPLIANCE, SERIAL_NUMBER, DATE_CODE, FINE_RATE, *(m.thresholds for m in MONITORS),
+        MAX_CASE_TEMPERATURE, EXTENDED_COMPLIANCE, SERIAL_NUMBER, DATE_CODE, FINE_RATE,
+        *(m.thresholds for m in MONITORS),
         PARAMETER_FLAGS, PARAMETER_VALUES, PARAMETER_CONFIG,
     )  # fmt: skip
