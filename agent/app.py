@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -169,9 +169,9 @@ class Daemon:
                 tasks = [group.create_task(self.poller.run(), name="poller")]
                 if wanted.netdevs:
                     tasks.append(group.create_task(self._watch_links(wanted.netdevs), name="netlink"))
-                works = [simulation.run(self._links) for simulation in wanted.simulations]
-                works += [remote(self.hub, self._links) for remote in wanted.remote]
-                tasks += [group.create_task(work, name="source") for work in works]
+                for remote in wanted.others:
+                    work = remote(self.hub, self._links)
+                    tasks.append(group.create_task(work, name="source"))
                 if not announced:
                     announced = True
                     await self._announce()
@@ -270,22 +270,24 @@ def _in(folder: Path | None, name: str) -> Path | None:
     return folder / name if folder is not None else None
 
 
-def run(config: Config, *, path: Path | None = None, on_started: Callable[["Daemon"], None] | None = None) -> int:
-    """Run a daemon to its end; returns the exit code."""
+def run(config: Config, *, path: Path | None = None) -> int:
+    """Run a daemon to its end; returns the exit code. Raises OpticError for what keeps it from running."""
 
     async def main() -> int:
-        daemon = Daemon(config, path=path, on_started=(lambda: on_started(daemon)) if on_started else None)
-        return await daemon.run()
+        return await Daemon(config, path=path).run()
 
+    return run_to_end(main())
+
+
+def run_to_end(work: Coroutine[object, object, int]) -> int:
+    """`asyncio.run` that raises an OpticError as itself, out of whatever group of tasks it ended."""
     try:
-        return asyncio.run(main())
+        return asyncio.run(work)
     except BaseExceptionGroup as group:
         expected, bugs = group.split(OpticError)
         if expected is None or bugs is not None:
             raise
-        raise _first(expected) from None
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+        first: BaseException = expected
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        raise first from None

@@ -4,6 +4,7 @@ import difflib
 import re
 import socket
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -302,6 +303,11 @@ def parse(text: str, *, name: str) -> Config:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
         raise ConfigError(f"{name}: {exc}") from exc
+    return of_document(document, name=name, text=text)
+
+
+def of_document(document: Mapping[str, object], *, name: str, text: str = "") -> Config:
+    """The config in a parsed file, whose `text` serves for line numbers. Raises ConfigError."""
     try:
         return Config.model_validate(document)
     except ValidationError as exc:

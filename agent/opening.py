@@ -3,7 +3,6 @@
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
 
 from agent.config import Config
 from agent.errors import ConfigError, OpticError
@@ -14,17 +13,8 @@ from agent.session import Intervals
 from agent.sources import Cage
 from agent.state import Hub
 
-
-class Simulation(Protocol):
-    """A switch that is not there: its cages, and what else it does while the daemon runs."""
-
-    def setups(self, *, interval_s: float, intervals: Intervals, flags: bool) -> list[PortSetup]: ...
-
-    def run(self, links: Links) -> Coroutine[object, object, None]: ...
-
-
-Remote = Callable[[Hub, Links], Coroutine[object, object, None]]
-"""Asks other devices until it is cancelled."""
+Work = Callable[[Hub, Links], Coroutine[object, object, None]]
+"""What else a source does until it is cancelled: it asks other devices, or simulates some."""
 
 
 @dataclass(slots=True)
@@ -33,8 +23,7 @@ class Wanted:
 
     setups: list[PortSetup] = field(default_factory=list[PortSetup])
     netdevs: dict[str, str] = field(default_factory=dict[str, str])
-    simulations: list[Simulation] = field(default_factory=list[Simulation])
-    remote: list[Remote] = field(default_factory=list["Remote"])
+    others: list[Work] = field(default_factory=list["Work"])
     failed: list[tuple[str, OpticError]] = field(default_factory=list[tuple[str, OpticError]])
 
 
@@ -50,11 +39,11 @@ def open_all(config: Config) -> Wanted:
         interval_s = section.poll_interval or agent.poll_interval
         flags = agent.read_flags if section.read_flags is None else section.read_flags
         if section.type == "fake":
-            from fakes.switch import FakeSwitch
+            from agent.simulation import Simulation
 
-            switch = FakeSwitch(ports=section.ports, scenario=section.scenario)
-            wanted.simulations.append(switch)
-            wanted.setups += switch.setups(interval_s=interval_s, intervals=intervals, flags=flags)
+            simulation = Simulation(ports=section.ports, scenario=section.scenario)
+            wanted.others.append(simulation.run)
+            wanted.setups += simulation.setups(interval_s=interval_s, intervals=intervals, flags=flags)
             continue
         name = section.source()
         try:

@@ -17,10 +17,12 @@ def run(arguments: argparse.Namespace) -> int:
     return app.run(load(path) if path is not None else Config(), path=path)
 
 
-def log_to_stderr(*, debug: bool) -> None:
+def log_to_stderr(*, debug: bool, quiet: bool = False) -> None:
     """Log to standard error, a line each."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, handlers=[handler])
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO, handlers=[handler]
+    )
     for noisy in ("asyncio", "aiohttp.access", "aiomqtt", "mqtt"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -128,7 +128,7 @@ def main() -> None:
     wait("25 degrees", lambda: sample("xcvr_temperature_celsius") == 25.0)
     OBSERVED["temperature_after_set"] = sample("xcvr_temperature_celsius")
 
-    order("nak 0x50 4")
+    order("nak 0x50 60")
     wait("errors counted", lambda: (sample("xcvr_poll_errors_total", port="Ethernet0") or 0) > 0)
     wait("up after the burst", lambda: sample("xcvr_up") == 1.0)
     OBSERVED["temperature_after_nak"] = sample("xcvr_temperature_celsius")

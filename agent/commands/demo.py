@@ -1,0 +1,84 @@
+"""`opticd demo`: the daemon over a simulated switch, with a broker of its own unless one is named."""
+
+import argparse
+import asyncio
+import signal
+import sys
+from contextlib import AsyncExitStack
+from datetime import datetime
+from typing import Final
+from urllib.parse import urlsplit
+
+from agent import app, config
+from agent.commands.run import log_to_stderr
+from agent.model import AlertEvent
+from fakes.broker import embedded_broker
+
+_COLOURS: Final = {"critical": "\033[1;31m", "warning": "\033[33m", "info": "\033[36m"}
+_PLAIN: Final = "\033[0m"
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run until Ctrl-C, SIGTERM or the end of --duration; all three are exit code 0."""
+    log_to_stderr(debug=arguments.debug, quiet=True)
+    return app.run_to_end(_demo(arguments))
+
+
+async def _demo(arguments: argparse.Namespace) -> int:
+    loop = asyncio.get_running_loop()
+    this = asyncio.current_task()
+    assert this is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, this.cancel)  # until the daemon has its own
+    async with AsyncExitStack() as stack:
+        try:
+            url = arguments.mqtt or await stack.enter_async_context(embedded_broker())
+        except asyncio.CancelledError:
+            return 0
+        daemon = app.Daemon(_config(arguments, url), on_started=lambda: _started(daemon, url, arguments))
+        daemon.hub.subscribe(AlertEvent, _print_alert)
+        if arguments.duration is not None:
+            loop.call_later(arguments.duration, daemon.stop)
+        return await daemon.run()
+
+
+def _config(arguments: argparse.Namespace, url: str) -> config.Config:
+    agent: dict[str, object] = {"device": "demo", "poll_interval": 1.0, "slow_interval": 10.0}
+    if arguments.state_dir is not None:
+        agent["state_dir"] = arguments.state_dir
+    return config.of_document(
+        {
+            "agent": agent,
+            "source": [{"type": "fake", "ports": arguments.ports, "scenario": arguments.scenario}],
+            "exporter": {"prometheus": {"listen": arguments.listen}, "mqtt": {"url": url}},
+        },
+        name="demo",
+    )
+
+
+def _started(daemon: app.Daemon, url: str, arguments: argparse.Namespace) -> None:
+    host, port = daemon.addresses[0] if daemon.addresses else ("127.0.0.1", 0)
+    page = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+    print(f"opticd demo: {arguments.ports} simulated ports, scenario {arguments.scenario}")
+    print(f"  page     {page}")
+    print(f"  metrics  {page}metrics")
+    print(f"  broker   {url}{_subscribe(url)}")
+    print("Alerts follow, a line each; Ctrl-C ends it.", flush=True)
+
+
+def _print_alert(event: AlertEvent) -> None:
+    colour, plain = (_COLOURS[event.severity], _PLAIN) if sys.stdout.isatty() else ("", "")
+    clock = datetime.fromtimestamp(event.time).astimezone().strftime("%H:%M:%S")
+    lane = f" lane {event.lane}" if event.lane else ""
+    print(
+        f"{clock} {colour}{event.severity:<8}{plain} {event.state:<8} {event.port}{lane}: {event.summary}",
+        flush=True,
+    )
+
+
+def _subscribe(url: str) -> str:
+    """How to look at the broker, where that is a plain one."""
+    parts = urlsplit(url)
+    if parts.scheme != "mqtt":
+        return ""
+    return f" (mosquitto_sub -h {parts.hostname} -p {parts.port or 1883} -v -t 'opticd/#')"

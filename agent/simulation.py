@@ -1,0 +1,58 @@
+"""A simulated switch as a source: fake adapters below the production I2C driver, and links."""
+
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from agent.portjob import PortSetup
+from agent.session import Intervals
+from agent.sources import Options
+from drivers.i2c_cages import I2cDriver
+from fakes.scenario import load
+from fakes.switch import FakeSwitch
+
+if TYPE_CHECKING:
+    from agent.flaps import Observation
+    from agent.links import Links
+    from agent.memory import ModuleMemory
+    from agent.state import Hub
+
+_NO_SYS: Final = Path("/nonexistent")
+"""The fake adapters are not in the kernel's tree."""
+
+
+class Simulation:
+    """The switch of one scenario. Raises ConfigError for a scenario that is not there or makes no sense."""
+
+    def __init__(self, *, ports: int, scenario: str) -> None:
+        self.switch = FakeSwitch(ports, load(scenario))
+        self._driver = I2cDriver(calls=self.switch.kernel, sys=_NO_SYS, owner=lambda: "")
+
+    def setups(self, *, interval_s: float, intervals: Intervals, flags: bool) -> list[PortSetup]:
+        """Its cages, to be polled like any other."""
+        return [
+            PortSetup(
+                port=port.name,
+                bus=port.bus,
+                source=f"fake:{port.number}",
+                open=partial(self._open, port.path),
+                interval_s=interval_s,
+                flags=flags,
+                intervals=intervals,
+            )
+            for port in self.switch.ports
+        ]
+
+    async def run(self, hub: "Hub", links: "Links") -> None:
+        """Let the scenario happen until cancelled."""
+        device = hub.local.device
+
+        def observe(port: str, seen: "Observation") -> None:
+            links.observe(device, port, seen, time=time.time(), monotonic=time.monotonic())
+
+        self.switch.on_link(observe)
+        await self.switch.run()
+
+    def _open(self, path: str) -> "ModuleMemory":
+        return self._driver.open(path, Options({}, of=path)).memory
