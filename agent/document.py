@@ -23,6 +23,7 @@ from agent.model import (
 from agent.quantities import Quantity, Unit, dbm
 
 SCHEMA: Final = "opticd/reading/1"
+_NOT_READY: Final = Trouble("data_not_ready", "the module says that its values were not valid yet")
 _ORDER: Final = ("high_alarm", "high_warning", "low_warning", "low_alarm")
 
 
@@ -256,5 +257,5 @@ def decode_memory(
         tunable=values.tunable,
         fec=values.fec,
         unread=values.unread,
-        errors=(*description.errors, *values.errors),
+        errors=(*description.errors, *values.errors, *(() if values.data_ready else (_NOT_READY,))),
     )
