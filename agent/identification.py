@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from agent.errors import BusError, DecodeError, DriverError, ModuleAbsent
+from agent.errors import BusError, DecodeError, DriverError, ModuleAbsent, PageRefused
 from agent.maps.api import Description, MemoryMap
 from agent.memory import Memory, ModuleMemory, Shape, Span
 from agent.model import Trouble
@@ -15,6 +15,8 @@ CALLS: Final = 3
 """Calls in which every static page has to be read, before the module is taken without it."""
 _ROUNDS: Final = 64
 """Rounds of `MemoryMap.missing`: far more than any map needs, so that one that never ends is a bug seen."""
+_SHAPED: Final = 4
+"""Rounds after which it is known how pages are selected: the identifier, lower memory, identity, advertising."""
 
 Identify = Callable[[Memory], MemoryMap]
 """Which map the first bytes of a module call for; raises DecodeError for none."""
@@ -75,6 +77,11 @@ class Reads:
         return data
 
 
+def _refused(reads: Reads) -> bool:
+    """Whether the module said no to the last read: it advertises a page that it does not have."""
+    return bool(reads.troubles) and reads.troubles[-1].reason == PageRefused.reason
+
+
 class Identification:
     """The identification of one module.
 
@@ -114,12 +121,13 @@ class Identification:
             self._begin_anew()
             self._memory.put(IDENTIFIER, identifier)
         chosen = self._identify(self._memory)
-        for _ in range(_ROUNDS):
-            description = chosen.describe(self._memory)
-            self._way.shape = Shape(chosen.name, flat=description.flat, banks=description.banks)
+        for number in range(_ROUNDS):
             wanted = [span for span in chosen.missing(self._memory) if span not in self._given_up]
-            if not wanted:
-                return self._finish(description, reads)
+            if not wanted or number < _SHAPED:
+                description = chosen.describe(self._memory)
+                self._way.shape = Shape(chosen.name, flat=description.flat, banks=description.banks)
+                if not wanted:
+                    return self._finish(description, reads)
             # Lower memory first: it says how pages are selected, and until that is known none is.
             for span in [span for span in wanted if not span.upper] or wanted:
                 if not self._read(span, reads) and not self._goes_without(span, reads):
@@ -128,13 +136,18 @@ class Identification:
 
     def _read(self, span: Span, reads: Reads) -> bool:
         data = reads.get(span)
+        if data is None and _refused(reads):
+            data = reads.get(span)
         if data is not None:
             self._memory.put(span, data)
         return data is not None
 
     def _goes_without(self, span: Span, reads: Reads) -> bool:
-        """A page that three calls could not read is described as unread, if the module answers otherwise."""
-        if self._calls < CALLS or reads.get(IDENTIFIER) is None:
+        """A page that the module refused twice, or that three calls could not read, is described as unread.
+
+        Only if the module answers otherwise: one that is silent is tried again.
+        """
+        if (self._calls < CALLS and not _refused(reads)) or reads.get(IDENTIFIER) is None:
             return False
         self._given_up.add(span)
         return True

@@ -296,11 +296,15 @@ class HostCounters:
 
 @dataclass(frozen=True, slots=True)
 class PollTiming:
-    """One poll of one module: how long it took on its bus (seconds), and how many periods were missed."""
+    """One poll of one module: how long it took on its bus (seconds), and how many periods were missed.
+
+    `work_s` is what the thread needed beside the bus: decoding and judging.
+    """
 
     bus: str
     duration_s: float
     overruns: int = 0
+    work_s: float = 0.0
 
 
 Severity = Literal["info", "warning", "critical"]

@@ -132,9 +132,9 @@ class _Bus:
                 polled = await worker.run(job.look if looks else job.poll, key=port.name)
             except BusHung as exc:
                 job.abandon()
-                polled = self._hung(port, str(exc), duration_s=loop.time() - began)
+                polled = self._hung(port, str(exc), bus_s=loop.time() - began)
         ended = loop.time()
-        self._budget.spend(ended, polled.duration_s)
+        self._budget.spend(ended, polled.bus_s)
         match polled.outcome:
             case Outcome.FAILED if ended >= slot.full_at:
                 slot.failed(ended)
@@ -149,18 +149,18 @@ class _Bus:
         port.due = slot.due
         self._health(polled)
         self._poller.take(port.name, polled.events)
-        self._hub.publish(PollTiming(self.name, polled.duration_s, overruns if port.polled else 0))
+        self._hub.publish(PollTiming(self.name, polled.bus_s, overruns if port.polled else 0, polled.work_s))
         self._answer(port, polled.events)
         if not port.polled:
             port.polled = True
             self._poller.first_poll()
 
-    def _hung(self, port: _Port, why: str, *, duration_s: float = 0.0, bus_failed: bool = True) -> Polled:
+    def _hung(self, port: _Port, why: str, *, bus_s: float = 0.0, bus_failed: bool = True) -> Polled:
         device = self._hub.local.device
         present = self._hub.local.port(port.name).present
         trouble = Trouble(BusHung.reason, why)
         failed = PollFailed(device, port.name, self._poller.wall(), present, trouble)
-        return Polled(Outcome.FAILED, (failed,), duration_s, bus_failed)
+        return Polled(Outcome.FAILED, (failed,), bus_s, bus_failed=bus_failed)
 
     def _health(self, polled: Polled) -> None:
         """A bus is down from a failure of its own to the next poll that reached it."""
@@ -168,7 +168,7 @@ class _Bus:
             if self._up:
                 self._hub.publish(BusHealth(self.name, up=False))
             self._up = False
-        elif not self._up and polled.duration_s > 0:
+        elif not self._up and polled.bus_s > 0:
             self._up = True
             self._hub.publish(BusHealth(self.name, up=True, recovered=True))
 

@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final
 
 from agent.errors import OpticError
 from agent.identification import Identify
-from agent.memory import ModuleMemory
+from agent.memory import ModuleMemory, Shape, Span
 from agent.model import Module, ModuleEvent, PollFailed, Reading, Trouble
 from agent.session import Intervals, ModuleSession, Refresh
 from agent.state import Discarded, Event
@@ -48,12 +48,42 @@ class Polled:
 
     outcome: Outcome
     events: tuple[Event, ...]
-    duration_s: float
+    bus_s: float
     """How long it kept the bus."""
+    work_s: float = 0.0
+    """The rest: decoding and judging."""
     bus_failed: bool = False
 
 
 _UNREACHABLE: Final = frozenset({Outcome.ABSENT, Outcome.UNCONFIRMED})
+
+
+class _Timed:
+    """A way in that knows how long it was in use."""
+
+    __slots__ = ("_memory", "bus_s")
+
+    def __init__(self, memory: ModuleMemory) -> None:
+        self._memory = memory
+        self.bus_s = 0.0
+
+    @property
+    def shape(self) -> Shape:
+        return self._memory.shape
+
+    @shape.setter
+    def shape(self, shape: Shape) -> None:
+        self._memory.shape = shape
+
+    def read(self, span: Span) -> bytes:
+        begun = time.perf_counter()
+        try:
+            return self._memory.read(span)
+        finally:
+            self.bus_s += time.perf_counter() - begun
+
+    def close(self) -> None:
+        self._memory.close()
 
 
 class PortJob:
@@ -69,6 +99,8 @@ class PortJob:
         deadline_s: float,
         expected: Module | None = None,
         wall: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.setup = setup
         self._device = device
@@ -76,6 +108,9 @@ class PortJob:
         self._bus_failed = bus_failed
         self._deadline_s = deadline_s
         self._wall = wall
+        self._clock = clock
+        self._sleep = sleep
+        self._way: _Timed | None = None
         self._session: ModuleSession | None = None
         self._expected: Module = expected or {}
         self._last = Outcome.FAILED
@@ -103,7 +138,7 @@ class PortJob:
             return self._told(session, found, begun)
         if not self._reachable:
             return self.poll()
-        return Polled(self._last, (), time.perf_counter() - begun)
+        return self._took(Polled(self._last, (), 0.0), begun)
 
     def close(self) -> None:
         """Give the way in back; the next poll opens it again."""
@@ -119,8 +154,14 @@ class PortJob:
     def _ready(self) -> ModuleSession:
         if self._session is None:
             setup = self.setup
+            self._way = _Timed(setup.open())
             self._session = ModuleSession(
-                setup.open(), identify=self._identify, intervals=setup.intervals, flags=setup.flags
+                self._way,
+                identify=self._identify,
+                intervals=setup.intervals,
+                flags=setup.flags,
+                clock=self._clock,
+                sleep=self._sleep,
             )
             self._session.expect(self._expected)
         return self._session
@@ -128,14 +169,21 @@ class PortJob:
     def _told(self, session: ModuleSession | None, refresh: Refresh, begun: float) -> Polled:
         if session is not self._session and session is not None:  # given up, and back after all
             session.close()
-            return Polled(Outcome.FAILED, (), time.perf_counter() - begun)
+            return Polled(Outcome.FAILED, (), 0.0)
         outcome = _outcome(refresh)
         if refresh.bus_failed:
             self._bus_failed()
         self._last = outcome
         self._reachable = not (refresh.bus_failed or outcome in _UNREACHABLE)
         events = self._events(refresh, self._wall())
-        return Polled(outcome, events, time.perf_counter() - begun, refresh.bus_failed)
+        return self._took(Polled(outcome, events, 0.0, bus_failed=refresh.bus_failed), begun)
+
+    def _took(self, polled: Polled, begun: float) -> Polled:
+        took = time.perf_counter() - begun
+        if self._way is None:
+            return polled
+        bus_s, self._way.bus_s = self._way.bus_s, 0.0
+        return replace(polled, bus_s=bus_s, work_s=max(0.0, took - bus_s))
 
     def _events(self, refresh: Refresh, now: float) -> tuple[Event, ...]:
         device, port = self._device, self.setup.port
