@@ -130,6 +130,11 @@ class FakeModule:
     def put(self, span: Span, data: bytes) -> None:
         """Change what the module says. In clear-on-read bytes this is the condition: bits stay until read."""
         with self._lock:
+            whole = _key(span, span.offset)
+            if whole == _key(span, span.end - 1) and not self._clears_any(whole, span):
+                first, data = span.offset % 128, data[: span.length]
+                self._pages.setdefault(whole, bytearray(128))[first : first + len(data)] = data
+                return
             for at, value in enumerate(data[: span.length], span.offset):
                 key = _key(span, at)
                 page = self._pages.setdefault(key, bytearray(128))
@@ -295,6 +300,10 @@ class FakeModule:
 
     def _clears(self, key: tuple[int, int, int], at: int) -> bool:
         return any(at in run for run in _CLEAR_ON_READ[self.family].get((key[0], key[2]), ()))
+
+    def _clears_any(self, key: tuple[int, int, int], span: Span) -> bool:
+        runs = _CLEAR_ON_READ[self.family].get((key[0], key[2]), ())
+        return any(run.start < span.end and span.offset < run.stop for run in runs)
 
     def _take_bytes(self, address: int, at: int, n: int) -> bytes:
         """`n` bytes from `at`, clearing what a read clears; behind 255 it begins again."""

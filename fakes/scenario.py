@@ -1,0 +1,137 @@
+"""What happens on a fake switch and when: TOML files, the built-in ones beside this file in `scenarios/`.
+
+    description = "One link flaps."
+    modules = ["qsfpdd-400g-dr4", "sfp-10g-lr"]    # dealt to the ports in turn
+    [[event]]
+    kind = "flap"
+    ports = [3]
+    at_s = 10.0
+    every_s = 20.0
+    down_s = 1.5
+
+With fewer ports than an event names, it happens on another port.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from agent.errors import ConfigError
+from fakes.products import PRODUCTS
+
+FOLDER: Final = Path(__file__).parent / "scenarios"
+
+Seconds = Annotated[float, Field(ge=0, le=86_400)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Happening(_Table):
+    """What every event has. `every_s` 0: it happens once; `jitter` is a part of that period."""
+
+    ports: list[Annotated[int, Field(ge=1)]] | Literal["all"]
+    at_s: Seconds = 0.0
+    every_s: Seconds = 0.0
+    jitter: Annotated[float, Field(ge=0, le=0.9)] = 0.0
+
+
+class Ageing(_Happening):
+    """A laser needs ever more current: `factor` 1 is twice as much."""
+
+    kind: Literal["ageing"]
+    lane: Annotated[int, Field(ge=1)] = 1
+    factor: float = 2.0
+    over_s: Seconds = 180.0
+
+
+class Dirt(_Happening):
+    """Dirt on a connector: less light at the receiver. `lane` 0 is all of them."""
+
+    kind: Literal["dirt"]
+    lane: Annotated[int, Field(ge=0)] = 0
+    loss_db: float = 6.0
+    over_s: Seconds = 120.0
+
+
+class Heat(_Happening):
+    """The module gets hotter, and after `hold_s` (0: never) cools down again."""
+
+    kind: Literal["heat"]
+    kelvin: float = 30.0
+    over_s: Seconds = 120.0
+    hold_s: Seconds = 0.0
+
+
+class Flap(_Happening):
+    """No light for a moment: the link goes down and comes back."""
+
+    kind: Literal["flap"]
+    down_s: Annotated[float, Field(gt=0, le=86_400)] = 1.0
+
+
+class Pull(_Happening):
+    """Somebody takes the module out."""
+
+    kind: Literal["pull"]
+
+
+class Insert(_Happening):
+    """Somebody puts a module in: `product`, or the one that was pulled when it is empty."""
+
+    kind: Literal["insert"]
+    product: str = ""
+
+
+class Nack(_Happening):
+    """The module is busy with itself and acknowledges nothing for some messages."""
+
+    kind: Literal["nack"]
+    messages: Annotated[int, Field(ge=1, le=10_000)] = 12
+
+
+class Glitch(_Happening):
+    """One read of a longer block returns nothing but FFh."""
+
+    kind: Literal["glitch"]
+
+
+Happening = Annotated[Ageing | Dirt | Heat | Flap | Pull | Insert | Nack | Glitch, Field(discriminator="kind")]
+
+
+class Scenario(_Table):
+    """A whole file."""
+
+    description: str
+    seed: int = 1
+    modules: Annotated[list[str], Field(min_length=1)]
+    event: list[Happening] = []
+
+
+def names() -> tuple[str, ...]:
+    """The built-in scenarios."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
+
+
+def load(name: str) -> Scenario:
+    """A built-in scenario by its name, or one from a file. Raises ConfigError."""
+    path = FOLDER / f"{name}.toml" if name in names() else Path(name)
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise ConfigError(f"scenario {name!r}: {exc.strerror}", hint=f"built in are {', '.join(names())}") from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"{path}: {exc}") from exc
+    try:
+        scenario = Scenario.model_validate(document)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"{path}: {where}: {first['msg']}") from exc
+    wanted = {*scenario.modules, *(each.product for each in scenario.event if isinstance(each, Insert))}
+    for product in sorted(wanted - {"", *PRODUCTS}):
+        raise ConfigError(f"{path}: unknown module {product!r}", hint=f"one of {', '.join(PRODUCTS)}")
+    return scenario
