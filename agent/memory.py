@@ -102,12 +102,17 @@ class Shape:
     """How the pages of a module are reached; a module of unknown shape is never written to.
 
     `family` is the name of the memory map, `flat` True when PageSelect must not be written, and with more than
-    one of `banks` BankSelect is written too.
+    one of `banks` BankSelect is written too. What a module needs beyond its specification comes from the quirk
+    data: seconds to wait after a select, seconds to ask for an acknowledge after it (None: the driver's own), and
+    whether it has to be read byte by byte.
     """
 
     family: str = ""
     flat: bool = True
     banks: int = 1
+    settle_s: float | None = None
+    busy_limit_s: float | None = None
+    single_byte: bool = False
 
 
 class I2cBus(Protocol):

@@ -61,14 +61,22 @@ class PagedMemory:
         if span.length < 1 or span.end > 256 or span.offset < 128 < span.end:
             raise Unsupported("a read stays within one half of the memory", span=span)
         try:
-            if span.offset >= 128 and self._select(span):
-                return self._acknowledged(span.i2c, span.offset, span.length)
-            return self._bus.transfer(span.i2c, bytes((span.offset,)), span.length)
+            selected = span.offset >= 128 and self._select(span)
+            if self._shape.single_byte:
+                return b"".join(
+                    self._fetch(span.i2c, at, 1, selected=selected) for at in range(span.offset, span.end)
+                )
+            return self._fetch(span.i2c, span.offset, span.length, selected=selected)
         except DriverError as exc:
             self._verified.clear()
             if exc.span is None:
                 exc.span = span
             raise
+
+    def _fetch(self, address: int, offset: int, n: int, *, selected: bool) -> bytes:
+        if selected:
+            return self._acknowledged(address, offset, n)
+        return self._bus.transfer(address, bytes((offset,)), n)
 
     def park(self) -> None:
         """Leave page 00h (and bank 0) selected, as kernel drivers and other readers expect to find it."""
@@ -107,8 +115,9 @@ class PagedMemory:
         banked = self._banked and (page >= _FIRST_BANKED_PAGE or page == 0)
         select = bytes((_BANK_SELECT, bank, page)) if banked else bytes((_PAGE_SELECT, page))
         self._bus.transfer(address, select, 0)
-        if self._settle_s:
-            self._sleep(self._settle_s)
+        settle_s = self._settle_s if self._shape.settle_s is None else self._shape.settle_s
+        if settle_s:
+            self._sleep(settle_s)
 
     def _verify(self, span: Span) -> None:
         """Read the select back, asking again while the module is busy with it."""
@@ -122,7 +131,8 @@ class PagedMemory:
         self._verified.add((span.i2c, span.bank, span.page))
 
     def _acknowledged(self, address: int, offset: int, n: int) -> bytes:
-        until = self._clock() + self._busy_limit_s
+        limit_s = self._busy_limit_s if self._shape.busy_limit_s is None else self._shape.busy_limit_s
+        until = self._clock() + limit_s
         while True:
             try:
                 return self._bus.transfer(address, bytes((offset,)), n)
