@@ -4,6 +4,7 @@ import difflib
 import re
 import socket
 import tomllib
+from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -67,6 +68,10 @@ class ModuleSource(SourceSection):
     """Network interface of the port, for link state."""
     own_flags: bool = False
     """Read the clear-on-read flags although another daemon (xcvrd, qsfp_service) reads them too."""
+
+    @abstractmethod
+    def source(self) -> SourceName:
+        """The same as a source name."""
 
 
 class I2cSource(ModuleSource):

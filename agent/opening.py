@@ -45,29 +45,28 @@ def open_all(config: Config) -> Wanted:
             wanted.others.append(simulation.run)
             wanted.setups += simulation.setups(interval_s=interval_s, intervals=intervals, flags=flags)
             continue
-        name = section.source()
         try:
-            cage = registry.open(name)
+            cages = registry.open_section(section)
         except ConfigError:
             raise
         except OpticError as exc:
-            wanted.failed.append((str(name), exc))
+            wanted.failed.append((str(section.source()), exc))
             continue
-        port = section.port or cage.port
-        wanted.setups.append(
-            PortSetup(
-                port=port,
-                bus=cage.bus,
-                source=cage.source,
-                open=partial(_memory, cage),
-                interval_s=interval_s,
-                # What another daemon latches belongs to it, unless the config says otherwise.
-                flags=flags and (not cage.owner or section.own_flags),
-                intervals=intervals,
+        for cage in cages:
+            wanted.setups.append(
+                PortSetup(
+                    port=cage.port,
+                    bus=cage.bus,
+                    source=cage.source,
+                    open=partial(_memory, cage),
+                    interval_s=interval_s,
+                    # What another daemon latches belongs to it, unless the config says otherwise.
+                    flags=flags and (not cage.owner or section.own_flags),
+                    intervals=intervals,
+                )
             )
-        )
-        if section.netdev:
-            wanted.netdevs[section.netdev] = port
+        if section.netdev and len(cages) == 1:
+            wanted.netdevs[section.netdev] = cages[0].port
     _refuse_twice(setup.port for setup in wanted.setups)
     return wanted
 

@@ -1,13 +1,25 @@
 """Drivers by name: built-in ones and those of other packages, all from the entry-point group `opticd.drivers`."""
 
 import difflib
+from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
+from agent.config import ModuleSource, SysfsSource
 from agent.errors import ConfigError
 from agent.sources import Cage, Driver, Options, SourceName, parse_source
 
 GROUP: Final = "opticd.drivers"
+
+
+@runtime_checkable
+class Expands(Protocol):
+    """A driver whose address may stand for several."""
+
+    def expand(self, address: str) -> list[str]:
+        """The addresses that are there now; an address that stands for one is itself, there or not."""
+        ...
 
 
 class Registry:
@@ -34,6 +46,20 @@ class Registry:
         options.finish()
         return cage
 
+    def open_section(self, section: ModuleSource) -> list[Cage]:
+        """Every cage of one section of the config, under the names that it gives them.
+
+        One, but for a driver that finds several at one address (`*` in the path of EEPROM files).
+        """
+        name = section.source()
+        driver = self._driver(name.kind)
+        found = driver.expand(name.address) if isinstance(driver, Expands) else [name.address]
+        cages = [self.open(SourceName(name.kind, address, name.options)) for address in found]
+        if section.port and len(cages) == 1:
+            return [replace(cages[0], port=section.port)]
+        names = section.ports if isinstance(section, SysfsSource) else {}
+        return [replace(cage, port=_named(cage, names)) for cage in cages]
+
     def _driver(self, kind: str) -> Driver:
         driver = self._drivers.get(kind)
         if driver is None:
@@ -44,6 +70,12 @@ class Registry:
                 raise ConfigError(f"no driver for sources of kind {kind!r}", hint=hint)
             driver = self._drivers[kind] = _load(entry)
         return driver
+
+
+def _named(cage: Cage, names: Mapping[str, str]) -> str:
+    """By the whole path, a part of it (the device), or what the driver calls it."""
+    path = cage.source.partition(":")[2]
+    return next((names[part] for part in (path, *path.split("/")) if part in names), cage.port)
 
 
 def _load(entry: EntryPoint) -> Driver:

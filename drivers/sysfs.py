@@ -12,6 +12,7 @@ Options: `banks` pages a bank takes in the file (256, or 240 with the first opto
 """
 
 import errno
+import glob
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -196,6 +197,12 @@ class SysfsDriver:
             memory=SysfsMemory(str(file), pages_per_bank=pages_per_bank, files=self._files),
             owner=self._owner(),
         )
+
+    def expand(self, address: str) -> list[str]:
+        """The files that a pattern matches now, in the order of their numbers."""
+        if not any(sign in address for sign in "*?["):
+            return [address]
+        return sorted(glob.glob(address), key=lambda path: [int(n) for n in re.findall(r"\d+", path)])  # noqa: PTH207
 
 
 def _port_name(file: Path) -> str:

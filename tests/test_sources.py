@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from agent import config
 from agent.errors import ConfigError, NotPermitted, PageRefused
 from agent.memory import Memory, Shape, Span
 from agent.sources import Cage, Options, parse_source
@@ -13,6 +14,7 @@ from drivers import registry
 from drivers.coexistence import module_owner
 from drivers.i2c_cages import I2cDriver
 from drivers.registry import Registry
+from drivers.sysfs import SysfsDriver
 from fakes.adapter import FakeAdapter, FakeI2cDev, FakeMux
 from fakes.module import FakeModule
 
@@ -237,3 +239,48 @@ def test_a_driver_may_be_handed_over() -> None:
     drivers.add("here", Echo())
     assert drivers.open("here:ab").bus == "echo"
     assert "here" in drivers.kinds
+
+
+def section(text: str) -> config.ModuleSource:
+    (found,) = config.parse(f"[[source]]\n{text}", name="test.toml").source
+    assert isinstance(found, config.ModuleSource)
+    return found
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    for number in (9, 10, 31):
+        device = tmp_path / f"{number}-0050"
+        device.mkdir()
+        (device / "eeprom").write_bytes(bytes((number,)) * 640)
+    (tmp_path / "31-0050/port_name").write_text("Ethernet8", encoding="utf-8")
+    return tmp_path
+
+
+def test_one_section_for_all_eeprom_files(files: Path) -> None:
+    registry = Registry()
+    registry.add("sysfs", SysfsDriver(owner=nobody))
+    text = f'type = "sysfs"\npath = "{files}/*-0050/eeprom"\nports = {{ "9-0050" = "first" }}'
+    cages = registry.open_section(section(text))
+    assert [cage.port for cage in cages] == ["first", "10-0050", "Ethernet8"]
+    assert [cage.memory.read(Span(0, 1))[0] for cage in cages] == [9, 10, 31]
+    for cage in cages:
+        cage.memory.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "port"),
+    [
+        ('type = "i2c"\nbus = "12"', "i2c:12", "i2c-12"),
+        ('type = "i2c"\nbus = "12:0x71.3"\nport = "p3"\nchunk = 16\nshared_bus = false', "i2c:12:0x71.3", "p3"),
+        ('type = "sysfs"\npath = "/none/9-0050/eeprom"', "sysfs:/none/9-0050/eeprom", "9-0050"),
+        ('type = "serial"\ndevice = "/dev/ttyUSB7"\nadapter = "sc18im700"', "serial:/dev/ttyUSB7", "ttyUSB7"),
+        ('type = "plugin"\nname = "echo:abc?say=xyz"', "echo:abc", "abc"),
+    ],
+)
+def test_sections_become_cages(text: str, source: str, port: str) -> None:
+    drivers = with_entries(("echo", "tests.test_sources:Echo"))
+    drivers.add("i2c", I2cDriver(owner=nobody))
+    drivers.add("sysfs", SysfsDriver(owner=nobody))
+    (cage,) = drivers.open_section(section(text))
+    assert (cage.source, cage.port) == (source, port)
