@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from agent.errors import BusError, DecodeError, DriverError, ModuleAbsent, PageRefused
+from agent.maps import shape
 from agent.maps.api import Description, MemoryMap
 from agent.memory import Memory, ModuleMemory, Shape, Span
 from agent.model import Trouble
@@ -125,7 +126,7 @@ class Identification:
             wanted = [span for span in chosen.missing(self._memory) if span not in self._given_up]
             if not wanted or number < _SHAPED:
                 description = chosen.describe(self._memory)
-                self._way.shape = Shape(chosen.name, flat=description.flat, banks=description.banks)
+                self._way.shape = shape(chosen.name, description)
                 if not wanted:
                     return self._finish(description, reads)
             # Lower memory first: it says how pages are selected, and until that is known none is.

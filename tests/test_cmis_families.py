@@ -170,20 +170,17 @@ def run(
 ) -> tuple[bool, list[str]]:
     """Drive a procedure as a session would; the answers to the status reads in turn, the last one for ever."""
     log: list[str] = []
-    answer: bytes | None = None
-    try:
-        step = next(procedure)
-        while True:
-            if isinstance(step, freeze.Write):
-                log.append(f"write {step.span.page:02X}h:{step.span.offset} {step.data.hex()}")
-                answer = None
-            elif isinstance(step, freeze.Read):
-                answer = control if step.span == freeze.CONTROL else status.pop(0) if len(status) > 1 else status[0]
-            else:
-                log.append(f"wait {step.seconds}")
-            step = procedure.send(answer)
-    except StopIteration as done:
-        return bool(done.value), log
+
+    def read(span: Span) -> bytes | None:
+        if span == freeze.CONTROL:
+            return control
+        return status.pop(0) if len(status) > 1 else status[0]
+
+    def write(span: Span, data: bytes) -> None:
+        log.append(f"write {span.page:02X}h:{span.offset} {data.hex()}")
+
+    done = freeze.carry_out(procedure, read=read, write=write, wait=lambda s: log.append(f"wait {s}"))
+    return done, log
 
 
 def test_freeze_and_unfreeze_write_one_bit_of_one_register() -> None:

@@ -1,17 +1,17 @@
 """The procedure that stops the statistics of VDM for a consistent look: steps for whoever may write, no I/O here.
 
-    for freezing in (freeze(), unfreeze()):
-        answer = None
-        while True:
-            step = freezing.send(answer)      # StopIteration.value says whether the module confirmed
-            ...
+    frozen = carry_out(freeze(), read=memory.read, write=memory.write, wait=time.sleep)
+    try:
+        ...                                   # read the samples
+    finally:
+        carry_out(unfreeze(), ...)
 
 Page 2Fh byte 144 bit 7 requests, byte 145 bits 7 and 6 confirm. `unfreeze` is due after every `freeze`, one that
 failed and one that raised included: it starts the next interval. The statistics are reset by it, so a module can
 have only one reader that freezes. Not to be used in low power, nor on a module that is not `freezable`.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Final
 
@@ -71,6 +71,29 @@ def freeze() -> Procedure:
 def unfreeze() -> Procedure:
     """Let them run again; True when the module confirms within a second."""
     return _request(0, UNFROZEN)
+
+
+def carry_out(
+    procedure: Procedure,
+    *,
+    read: Callable[[Span], bytes | None],
+    write: Callable[[Span, bytes], None],
+    wait: Callable[[float], None],
+) -> bool:
+    """Walk through a procedure by the means given; whether the module confirmed. Takes a second at most."""
+    answer: bytes | None = None
+    try:
+        while True:
+            step = procedure.send(answer)
+            answer = None
+            if isinstance(step, Read):
+                answer = read(step.span)
+            elif isinstance(step, Write):
+                write(step.span, step.data)
+            else:
+                wait(step.seconds)
+    except StopIteration as done:
+        return bool(done.value)
 
 
 def _request(request: int, done: int) -> Procedure:
