@@ -35,8 +35,11 @@ from agent.sources import Cage, Options
 from drivers import coexistence
 
 _FIRST_BANKED_PAGE: Final = 0x10
-_SAMPLE: Final = 8
-"""Bytes that have to be those of page 00h before they are taken for it: fewer could be alike by chance."""
+_SAMPLE: Final = range(200, 224)
+"""Bytes compared with page 00h, where they hold serial number, power and check sums. No page has clear-on-read
+bytes here (CMIS 5.2, OIF-ELSFP-CMIS, SFF-8636) but for those of `_FLAG_PAGES`."""
+_FEW: Final = 8
+_FLAG_PAGES: Final = frozenset({0x2C, 0x33})
 
 
 class FileCalls(Protocol):
@@ -129,14 +132,20 @@ class SysfsMemory:
             return self._read(span)
         if span.bank >= max(self._shape.banks, 1):
             raise PageRefused(f"the module has {self._shape.banks} bank(s)", span=span)
+        if span.page not in _FLAG_PAGES:  # there a read that nobody asked for would clear flags
+            self._verify(span, span._replace(offset=_SAMPLE.start, length=len(_SAMPLE)))
         data = self._read(span)
-        # Compared with what was asked for and nothing else: a read of other bytes could clear flags.
-        first = self._read(span._replace(page=0, bank=0))
-        if data != first:
-            self._verified.add((span.i2c, span.bank, span.page))
-        elif len(data) >= _SAMPLE and len(set(data)) > 1:  # two runs of nothing but zeroes prove nothing
-            raise PageRefused("the module shows page 00h", span=span)
+        if (span.i2c, span.bank, span.page) not in self._verified:
+            self._verify(span, span, data)
         return data
+
+    def _verify(self, span: Span, sample: Span, data: bytes | None = None) -> None:
+        """What looks like page 00h is page 00h; bytes that are all alike, or very few, prove nothing."""
+        here = self._read(sample) if data is None else data
+        if here != self._read(sample._replace(page=0, bank=0)):
+            self._verified.add((span.i2c, span.bank, span.page))
+        elif len(here) >= _FEW and len(set(here)) > 1:
+            raise PageRefused("the module shows page 00h", span=span)
 
     def close(self) -> None:
         """Give the files back; the next read opens them again."""
