@@ -1,8 +1,9 @@
 """Link state of the kernel's network interfaces, pushed by rtnetlink.
 
 Every change of a link arrives as RTM_NEWLINK with the carrier counters; what the socket's buffer could not hold
-(ENOBUFS) is made up by a dump, and the counters tell how many edges were lost. The kernel itself reports a lost
-carrier of a real NIC at most once a second (net/core/link_watch.c): the counters cover that too.
+(ENOBUFS) is made up by a dump, and the counters tell how many edges were lost. The kernel holds back news of lost
+carriers: it speaks once a second, of 100 links (net/core/link_watch.c). So after an edge it is asked for all links
+a few times: what fell together is known together.
 
     [[source]]
     type = "ethtool"
@@ -30,11 +31,17 @@ from drivers.netdevs import Netdev
 _log = logging.getLogger(__name__)
 
 RECEIVE_BUFFER: Final = 4 << 20
-READS_A_TURN: Final = 32
-"""Datagrams taken before the event loop gets its turn again."""
+TURN_S: Final = 0.005
+"""So long datagrams are taken before the event loop gets its turn again."""
 RESYNC_S: Final = 60.0
 NAMESPACE_CHECK_S: Final = 1.0
 RETRY_S: Final = 1.0
+HURRY_S: Final = 1.0
+"""For so long after an edge the kernel may know of more than it says."""
+HURRY_FIRST_S: Final = 0.01
+HURRY_PERIOD_S: Final = 0.1
+HURRY_COST_S: Final = 0.0005
+"""Time between two dumps for each interface that they list: some 10 % of a core at most."""
 DUMP_S: Final = 10.0
 """A dump that takes longer is stuck."""
 
@@ -71,6 +78,8 @@ class LinkWatcher:
         self._dump_began = 0.0
         self._dump_seen: set[int] = set()
         self._lost = False
+        self._hurry_until = 0.0
+        self._hurry_timer: asyncio.TimerHandle | None = None
         self._broken = asyncio.Event()
         self._trouble: OpticError | None = None
         self.synced = asyncio.Event()
@@ -132,6 +141,9 @@ class LinkWatcher:
         return namespace
 
     def _close(self) -> None:
+        if self._hurry_timer is not None:
+            self._hurry_timer.cancel()
+            self._hurry_timer = None
         if self._socket is not None:
             asyncio.get_running_loop().remove_reader(self._socket.fileno())
             self._socket.close()  # a namespace lives as long as a socket in it
@@ -178,10 +190,11 @@ class LinkWatcher:
             self._dump_began = time.monotonic()
 
     def _readable(self) -> None:
-        """Take what is there, a bounded number of datagrams a turn."""
+        """Take what is there, a bounded time a turn."""
         if self._socket is None:
             return
-        for _ in range(READS_A_TURN):
+        end = time.monotonic() + TURN_S
+        while time.monotonic() < end:
             try:
                 data = self._socket.recv(1 << 16)
             except BlockingIOError:
@@ -263,7 +276,20 @@ class LinkWatcher:
             epoch=self._epoch,
             info=info,
         )
-        self._links.observe(self._device, port, seen, time=time.time(), monotonic=time.monotonic())
+        now = time.monotonic()
+        if self._links.observe(self._device, port, seen, time=time.time(), monotonic=now):
+            self._hurry_until = now + HURRY_S
+            self._hurry(HURRY_FIRST_S)
+
+    def _hurry(self, delay_s: float) -> None:
+        if self._hurry_timer is None:
+            self._hurry_timer = asyncio.get_running_loop().call_later(delay_s, self._hurried)
+
+    def _hurried(self) -> None:
+        self._hurry_timer = None
+        self._start_dump()
+        if time.monotonic() < self._hurry_until:
+            self._hurry(max(HURRY_PERIOD_S, HURRY_COST_S * len(self._known)))
 
     def _bind(self, netdev: Netdev) -> None:
         """Find the port of an interface that is new or has a new name."""

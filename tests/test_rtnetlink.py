@@ -171,8 +171,9 @@ async def test_fifty_flaps_a_second_are_told_at_once(ns: Namespace) -> None:
         await watch.until_told(2 * flaps)
         assert watch.link().transitions == 2 * flaps
         assert watch.downs() == {DownCause.UNINTENTIONAL: flaps}
-        assert len(watch.events) == len(sent)  # none was hidden at this pace
-        late = sorted(event.monotonic - at for event, at in zip(watch.events, sent, strict=True))
+        # On a busy machine a command may wait for its turn, and then two edges are told as one event.
+        told = [event.monotonic for event in watch.events for _ in range(1 + event.unseen)]
+        late = sorted(after - before for after, before in zip(told, sent, strict=True))
         p99 = late[int(len(late) * 0.99)]
         print(f"{flaps} flaps: p50 {statistics.median(late) * 1e3:.2f} ms, p99 {p99 * 1e3:.2f} ms")  # noqa: T201
         assert p99 < 1.0  # a figure is for the report; here only that nothing waits for a poll
@@ -437,3 +438,23 @@ def test_the_same_as_iproute2_reads(ns: Namespace) -> None:
     assert {each[6] for each in ours} == {"", "veth", "bridge"}
     counts = [(one.up_count, one.down_count) for one in interfaces(ns.name) if one.name == "va"]
     assert counts == [ns.carrier("va")]
+
+
+@needs_root
+async def test_many_links_that_fall_together_are_known_together(ns: Namespace) -> None:
+    """The kernel alone would tell of 100 links a second."""
+    count = 256
+    for number in range(count):
+        ns.stream(f"link add va{number} type veth peer name vb{number}")
+        ns.stream(f"link set vb{number} group 7 up")
+        ns.stream(f"link set va{number} up")
+    ns.finish()
+    async with watching(ns, {f"va{number}": f"swp{number}" for number in range(count)}) as watch:
+        began = time.monotonic()
+        await asyncio.to_thread(ns.ip, "link set group 7 down")
+        await watch.until_told(count)
+        assert {event.port for event in watch.events} == {f"swp{number}" for number in range(count)}
+        assert not any(event.up or event.unseen for event in watch.events)
+        took = watch.events[-1].monotonic - began
+        print(f"{count} links in {took * 1e3:.0f} ms")  # noqa: T201
+        assert took < 1.5  # within the window of a correlation; the kernel's own news takes over 2 s
