@@ -323,6 +323,22 @@ def test_coherent_pages_are_probed_where_the_advertisement_may_lie() -> None:
     assert image.read().coherent == {}
 
 
+def test_saved_coherent_pages_count_without_the_byte_that_tells() -> None:
+    memory = Memory()
+    image = Image()
+    image.set(0x00, 212, "10")
+    image.set(0x35, 128, "FFFFFF38")
+    image.set(0x35, 158, "0150")
+    image.set(0x34, 128, "00")
+    for page in (0x00, 0x01, 0x02, 0x34, 0x35):
+        memory.put(Span(128, 128, page), image.get(Span(128, 128, page)) or b"")
+    memory.put(Span(0, 128), image.get(Span(0, 128)) or b"")
+    values = CmisMap().describe(memory).plan(slow=True).decode_memory(memory)
+    assert values.coherent["osnr_db"].get("avg") == 33.6
+    memory.put(Span(128, 128, 0x35), b"\xff" * 128)
+    assert CmisMap().describe(memory).plan(slow=True).decode_memory(memory).coherent == {}
+
+
 def test_coherent_flags_are_offered_by_page_44h_and_read_as_flags_are() -> None:
     image = Image()
     image.set(0x01, 142, "10")

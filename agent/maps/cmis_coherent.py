@@ -147,9 +147,18 @@ def static_spans(memory: Memory) -> Iterator[Span]:
 
 
 def coherent(memory: Memory) -> bool:
-    """Whether the module has the pages of C-CMIS."""
-    said = ADVERTISED.read(memory)
-    return bool(said) or (said is False and memory.byte(REVISION.offset, REVISION.page) not in (None, 0x00, 0xFF))
+    """Whether the module has the pages of C-CMIS, by what it says or by what is there.
+
+    Saved memory may hold page 35h without the byte that tells: then its own bytes do.
+    """
+    if ADVERTISED.read(memory) is not False:
+        return bool(ADVERTISED.read(memory))
+    if memory.byte(f.MEDIA_TECHNOLOGY.offset) not in _TUNABLE_TECHNOLOGIES:
+        return False
+    revision = memory.byte(REVISION.offset, REVISION.page)
+    if revision is not None:
+        return revision not in (0x00, 0xFF)
+    return any((memory.get(MEASURES[0].field.span()) or b"").strip(b"\xff"))
 
 
 def flag_items(memory: Memory) -> list[Item]:
