@@ -38,6 +38,8 @@ class Limits:
     max_repetitions: int = 50
     """Some agents skip rows above 55 without a word (spec: agents that misbehave)."""
     max_rows: int = 100_000
+    silence_s: float = 120.0
+    """Longest time from one answer to the next, retries and fall-backs included."""
 
 
 class Session:
@@ -55,6 +57,7 @@ class Session:
         self.deadline = float("inf")
         """Of the event loop's clock; no request waits past it."""
         self.requests = 0
+        self._heard = asyncio.get_running_loop().time()
         self.repetitions = min(self.limits.repetitions, self.limits.max_repetitions)
         """0: the device cannot GETBULK."""
         self._ceiling = self.limits.max_repetitions
@@ -66,6 +69,10 @@ class Session:
         self._security = security
         self._keys: dict[bytes, Oid] = {}
         self._lock = asyncio.Lock()
+
+    def begin(self) -> None:
+        """A round of questions begins: silence counts from now."""
+        self._heard = asyncio.get_running_loop().time()
 
     async def hello(self) -> dict[Oid, Value]:
         """sysDescr, sysObjectID and sysUpTime. A silent device that speaks SNMPv1 is told from a dead one."""
@@ -184,6 +191,7 @@ class Session:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bytes] = loop.create_future()
         ids: list[int] = []
+        deadline = min(self.deadline, self._heard + self.limits.silence_s)
         try:
             for tries in range(self.limits.retries + 1):
                 message_id = random.randrange(1, 1 << 31)
@@ -193,9 +201,9 @@ class Session:
                 self._endpoint.send(self._security.wrap(message_id, pdu), self._address)
                 self.requests += 1
                 try:
-                    data = await transport.wait(future, min(self.limits.timeout_s, self.deadline - loop.time()))
+                    data = await transport.wait(future, min(self.limits.timeout_s, deadline - loop.time()))
                 except NoAnswer:
-                    if loop.time() >= self.deadline:
+                    if loop.time() >= deadline:
                         raise NoAnswer("the time for this device is used up") from None
                     continue
                 return self._open(data, ids)
@@ -216,6 +224,7 @@ class Session:
         if pdu.request_id not in ids:
             raise Malformed("a reply carries the id of another request")
         self._answered = True
+        self._heard = asyncio.get_running_loop().time()
         if pdu.error_status:
             name = ERROR_STATUS.get(pdu.error_status, f"error-status {pdu.error_status}")
             raise ErrorStatus(f"the agent answered {name}", status=pdu.error_status)

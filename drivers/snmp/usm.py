@@ -1,7 +1,7 @@
 """Keys and ciphers of SNMPv3, by pysnmp's security services (which use the package `cryptography`)."""
 
 from functools import lru_cache
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Protocol
 
 import pysnmp.proto.secmod.rfc3414.service  # type: ignore[import-untyped]  # noqa: F401 - its parts import each other
 from pyasn1.type.univ import OctetString  # type: ignore[import-untyped]
@@ -13,9 +13,7 @@ from pysnmp.proto.secmod.rfc3826.priv import aes  # type: ignore[import-untyped]
 from pysnmp.proto.secmod.rfc7860.auth import hmacsha2  # type: ignore[import-untyped]
 
 from drivers.snmp.errors import Malformed, Unsupported
-
-AuthProtocol = Literal["md5", "sha1", "sha224", "sha256", "sha384", "sha512"]
-PrivProtocol = Literal["des", "aes128", "aes192", "aes256", "aes192c", "aes256c"]
+from drivers.snmp.security import AuthProtocol, PrivProtocol
 
 
 class _Auth(Protocol):

@@ -1,0 +1,95 @@
+"""`opticd read snmp:HOST`: one device, asked once, as one document (contract section 3)."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NotRequired, TypedDict
+
+from agent.document import ReadingDocument, TroubleDocument, to_document
+from agent.errors import ConfigError
+from agent.sources import Options, SourceName
+from drivers.snmp import rules, transport
+from drivers.snmp.client import Limits, Session
+from drivers.snmp.credentials import Credentials
+from drivers.snmp.device import Device
+from drivers.snmp.rules import Mib
+
+if TYPE_CHECKING:
+    from agent.model import Reading
+
+SCHEMA: Final = "opticd/device/1"
+PORT: Final = 161
+SILENCE_S: Final = 30.0
+LIMITS: Final = Limits(timeout_s=5.0, retries=3, silence_s=SILENCE_S)
+
+
+class DeviceDocument(TypedDict):
+    """`opticd/device/1`. `partial`: something was cut short, `errors` say what."""
+
+    schema: str
+    device: str
+    ports: list[ReadingDocument]
+    partial: NotRequired[bool]
+    errors: NotRequired[list[TroubleDocument]]
+
+
+def split_address(text: str, *, port: int = PORT) -> tuple[str, int]:
+    """Host and port of `HOST[:PORT]`, `[IPV6]:PORT` or a bare IPv6 address. Raises ConfigError."""
+    if text.startswith("["):
+        host, bracket, rest = text[1:].partition("]")
+        number = rest.removeprefix(":")
+        if not bracket or (rest and not rest.startswith(":")):
+            raise ConfigError(f"snmp:{text}: an address in brackets ends with ]")
+    elif text.count(":") > 1:
+        host, number = text, ""
+    else:
+        host, _, number = text.partition(":")
+    if not host or (number and not (number.isdecimal() and 0 < int(number) < 65536)):
+        raise ConfigError(f"snmp:{text}: HOST or HOST:PORT is expected")
+    return host, int(number) if number else port
+
+
+async def read_device(
+    host: str,
+    port: int,
+    credentials: Credentials,
+    *,
+    name: str,
+    mibs: Sequence[Mib] | None = None,
+    limits: Limits = LIMITS,
+) -> DeviceDocument:
+    """Discover and read. Raises a `DriverError` when not even the first question is answered."""
+    family, address = await transport.resolve(host, port)
+    endpoint = await transport.Endpoint.open(family)
+    try:
+        session = Session(endpoint, address, credentials.security(), limits=limits)
+        device = Device(session, rules.load() if mibs is None else mibs)
+        answer = await device.discover()
+    finally:
+        endpoint.close()
+    assert device.map is not None
+    readings: list[Reading] = []
+    for port_map in device.map.ports:
+        reading, present = port_map.reading(
+            answer.columns, device=name, source=f"snmp:{host}:{port}", time=time.time()
+        )
+        if present or port_map.is_cage(answer.columns):
+            readings.append(reading)
+    document = DeviceDocument(schema=SCHEMA, device=name, ports=[to_document(reading) for reading in readings])
+    if answer.troubles:
+        document["partial"] = True
+        document["errors"] = [{"reason": trouble.reason, "detail": trouble.detail} for trouble in answer.troubles]
+    return document
+
+
+def read(source: SourceName) -> DeviceDocument:
+    """What `snmp:HOST[:PORT][?community=…]` says now. Blocks; raises ConfigError and what `read_device` raises."""
+    options = Options(source.options, of=str(source))
+    credentials = Credentials.from_options(options)
+    name = options.text("device") or source.address
+    vendors = options.text("vendors")
+    options.finish()
+    host, port = split_address(source.address)
+    mibs = rules.load(Path(vendors)) if vendors else None
+    return asyncio.run(read_device(host, port, credentials, name=name, mibs=mibs))

@@ -1,0 +1,96 @@
+"""Numbers of SNMP tables and texts in base units: watts, amperes, volts, degrees Celsius."""
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+from agent.quantities import Unit
+
+_DBM_LIMIT: Final = 100.0
+"""No laser is stronger and no receiver sees less; a number beyond it is not a power."""
+
+_UNITS: Final[dict[str, tuple[Unit, Fraction]]] = {
+    "celsius": (Unit.CELSIUS, Fraction(1)),
+    "V": (Unit.VOLT, Fraction(1)),
+    "mV": (Unit.VOLT, Fraction(1, 1000)),
+    "A": (Unit.AMPERE, Fraction(1)),
+    "mA": (Unit.AMPERE, Fraction(1, 1000)),
+    "uA": (Unit.AMPERE, Fraction(1, 1_000_000)),
+    "W": (Unit.WATT, Fraction(1)),
+    "mW": (Unit.WATT, Fraction(1, 1000)),
+    "uW": (Unit.WATT, Fraction(1, 1_000_000)),
+    "dBm": (Unit.DBM, Fraction(1)),
+}
+_WORDS: Final = {
+    "c": "celsius", "degc": "celsius", "deg": "celsius", "degree": "celsius", "degrees": "celsius",
+    "celsius": "celsius",
+    "v": "V", "volt": "V", "volts": "V", "mv": "mV", "mvolts": "mV",
+    "a": "A", "amp": "A", "amps": "A", "ma": "mA", "mamp": "mA", "mamps": "mA", "ua": "uA", "uamps": "uA",
+    "w": "W", "watt": "W", "watts": "W", "mw": "mW", "mwatt": "mW", "mwatts": "mW",
+    "uw": "uW", "uwatt": "uW", "uwatts": "uW", "dbm": "dBm",
+}  # fmt: skip
+"""Units as agents write them behind a number."""
+
+_NUMBER: Final = re.compile(rb"\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+))\s*([A-Za-z]*)")
+_NO_LIGHT: Final = re.compile(rb"\s*-\s*inf", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """From a number as the device has it to the base unit; dBm become watts."""
+
+    unit: Unit
+    numerator: int
+    denominator: int
+
+    def apply(self, number: float) -> float | None:
+        """The value in the base unit; None for a power that cannot be one."""
+        value = number * self.numerator / self.denominator
+        if self.unit is Unit.DBM:
+            return float(10.0 ** (value / 10.0 - 3.0)) if -_DBM_LIMIT <= value <= _DBM_LIMIT else None
+        if self.unit is Unit.WATT and value < 0.0:
+            return None
+        return value
+
+    @property
+    def dimension(self) -> Unit:
+        """What it measures: both ways to write power are the same."""
+        return Unit.WATT if self.unit is Unit.DBM else self.unit
+
+
+def parse_unit(text: str) -> Scale:
+    """`0.01 dBm`, `1/256 celsius`, `mA`: what one step of the number is worth. Raises ValueError."""
+    step, _, name = text.strip().rpartition(" ")
+    if name not in _UNITS:
+        raise ValueError(f"unknown unit {name!r}: one of {', '.join(_UNITS)}, with a step before it")
+    unit, factor = _UNITS[name]
+    factor *= Fraction(step.strip() or "1")
+    if factor <= 0:
+        raise ValueError(f"the step of {text!r} is not positive")
+    return Scale(unit, factor.numerator, factor.denominator)
+
+
+def from_text(text: bytes, scale: Scale) -> float | None:
+    """The leading number of a text in the base unit; the unit that stands behind it goes before `scale`.
+
+    None when there is no number, or when its unit measures something else.
+    """
+    found = _NUMBER.match(text)
+    if found is None:
+        no_light = scale.dimension is Unit.WATT and _NO_LIGHT.match(text)
+        return 0.0 if no_light else None
+    word = _WORDS.get(found[2].decode().lower())
+    if word is not None:
+        unit, factor = _UNITS[word]
+        written = Scale(unit, factor.numerator, factor.denominator)
+        if written.dimension is not scale.dimension:
+            return None
+        scale = written
+    return scale.apply(float(found[1]))
+
+
+def numbers(text: bytes) -> list[float]:
+    """The numbers of a comma list; items without one are left out."""
+    found = (_NUMBER.match(item) for item in text.split(b","))
+    return [float(match[1]) for match in found if match]
