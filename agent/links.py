@@ -7,12 +7,18 @@ Every source of link state (kernel netlink, SNMP, simulated) reports here and he
 """
 
 from collections.abc import Iterator
+from typing import Final, cast
 
 from agent.flaps import CORRELATION_PORTS, SETTLE_S, LinkTracker, Observation, SavedLink
-from agent.model import DownCause, LinkEvent, ModuleChange, ModuleEvent
+from agent.model import AlertEvent, DownCause, LinkEvent, ModuleChange, ModuleEvent
+from agent.rules import CORRELATED
 from agent.state import Hub, LinkChanged, PortForgotten
 
 __all__ = ["CORRELATION_PORTS", "SETTLE_S", "LinkTracker", "Links", "Observation", "SavedLink"]
+
+
+LINK_DOWN: Final = "link_down"
+"""The built-in rule of a link that fell."""
 
 
 class Links:
@@ -29,6 +35,7 @@ class Links:
         self._ports: dict[str, int] = {}
         hub.subscribe(ModuleEvent, self._on_module)
         hub.subscribe(PortForgotten, self._on_forgotten)
+        hub.subscribe(AlertEvent, self._on_alert)
 
     def restore(self, saved: dict[tuple[str, str], SavedLink], *, same_boot: bool) -> None:
         """What an earlier run saved, by device and port; used when the port is observed for the first time."""
@@ -119,6 +126,14 @@ class Links:
     def _on_forgotten(self, event: PortForgotten) -> None:
         self._park(event.device, event.port)
 
+    def _on_alert(self, event: AlertEvent) -> None:
+        """Many ports at once, says the alert book: then their links fell for one cause."""
+        if (event.rule, event.state) == (CORRELATED, "firing") and LINK_DOWN in _strings(
+            event.evidence.get("rules")
+        ):
+            for port in _strings(event.evidence.get("ports")):
+                self.set_cause(event.device, port, DownCause.CORRELATED)
+
     def _settle_s(self, device: str) -> float:
         return SETTLE_S if self._ports.get(device, 0) >= CORRELATION_PORTS else 0.0
 
@@ -137,3 +152,7 @@ class Links:
         if event.change is ModuleChange.SWAPPED:  # it was out in between
             tracker.module(present=False)
         tracker.module(present=event.change is not ModuleChange.REMOVED)
+
+
+def _strings(value: object) -> list[str]:
+    return [str(each) for each in cast("list[object]", value)] if isinstance(value, list) else []

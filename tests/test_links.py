@@ -1,14 +1,18 @@
 """Flap bookkeeping: what observations of a link are worth in edges, counters and causes."""
 
+import asyncio
+import time
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent import rules_config
+from agent.alertbook import AlertBook
 from agent.flaps import CORRELATION_PORTS, REMOVAL_S, SETTLE_S, LinkTracker, Observation
 from agent.links import Links
-from agent.model import DownCause, LinkEvent, ModuleChange, ModuleEvent
+from agent.model import AlertEvent, DownCause, LinkEvent, ModuleChange, ModuleEvent
 from agent.state import Hub, LinkChanged, LinkState, PortForgotten
 
 UP = Observation(up=True, carrier_up_count=1, carrier_down_count=0, if_index=7, epoch="boot-1")
@@ -379,3 +383,28 @@ def test_forgotten_port_keeps_its_counters_for_later() -> None:
     links.observe("leaf-17", "swp1", seen(False, 1, 1), time=T0, monotonic=4)
     link = link_of(hub)
     assert link.transitions == 1
+
+
+async def test_one_incident_of_many_ports_is_one_cause() -> None:
+    """The alert book decides what belongs together; the causes that are still open follow it."""
+    hub = Hub("leaf-17")
+    links = Links(hub)
+    book = asyncio.create_task(AlertBook(hub, rules_config.all_rules([])).run(), name="alerts")
+    incident = asyncio.Event()
+    hub.subscribe(AlertEvent, lambda event: incident.set() if event.rule == "correlated" else None)
+    ports = [f"swp{n}" for n in range(8)]
+    for port in ports:
+        links.observe("leaf-17", port, UP, time=time.time(), monotonic=time.monotonic())
+    for port in ports[:6]:
+        links.observe("leaf-17", port, seen(False, 1, 1), time=time.time(), monotonic=time.monotonic())
+    async with asyncio.timeout(SETTLE_S):
+        await incident.wait()
+    links.observe(
+        "leaf-17", "swp7", seen(False, 1, 1, admin_up=False), time=time.time(), monotonic=time.monotonic()
+    )
+    book.cancel()
+    await asyncio.gather(book, return_exceptions=True)
+    links.settle(time.monotonic() + SETTLE_S)
+    for port in ports[:6]:
+        assert link_of(hub, port).down_events == {DownCause.CORRELATED: 1}
+    assert link_of(hub, "swp7").down_events == {DownCause.ADMIN: 1}
