@@ -6,9 +6,6 @@ await keeper.run()                                          # until cancelled; s
 """
 
 import asyncio
-import logging
-import os
-import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -19,8 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from agent.links import Links, Observation, SavedLink
 from agent.model import DownCause
 from agent.state import Hub, LinkChanged, LinkState
-
-_log = logging.getLogger(__name__)
+from agent.statefile import StateFile
 
 TICK_S: Final = 0.25
 AFTER_CHANGE_S: Final = 5.0
@@ -70,13 +66,9 @@ class LinkKeeper:
 
     def __init__(self, hub: Hub, links: Links, path: Path | None) -> None:
         self._links = links
-        self._path = path
+        self._file = StateFile(path, what="link counters") if path is not None else None
         self._boot = boot_id()
         self._changed = False
-        self._failed = False
-        self._lock = threading.Lock()
-        self._newest = 0
-        """Number of the newest text on the disk: an older one never replaces it."""
         self._made = 0
         hub.subscribe(LinkChanged, self._on_change)
 
@@ -85,16 +77,14 @@ class LinkKeeper:
 
     def restore(self) -> None:
         """Load what an earlier run left. A file that makes no sense is put aside and said, never fatal."""
-        if self._path is None:
+        text = self._file.read() if self._file is not None else None
+        if self._file is None or text is None:
             return
         try:
-            text = self._path.read_text(encoding="utf-8")
             file = _File.model_validate_json(text)
-        except FileNotFoundError:
-            return
-        except (OSError, UnicodeDecodeError, ValidationError) as exc:
-            _log.error("%s: link counters start anew: %s", self._path, _one_line(exc))
-            self._put_aside(self._path)
+        except ValidationError as exc:
+            first = exc.errors(include_url=False)[0]
+            self._file.reject(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}")
             return
         saved = {(row.device, row.port): _to_saved(row) for row in file.links}
         self._links.restore(saved, same_boot=file.boot_id == self._boot)
@@ -116,57 +106,21 @@ class LinkKeeper:
             self.save()
 
     async def _save_aside(self) -> None:
-        if self._path is not None:
-            number, text = self._dump()
-            await asyncio.to_thread(self._write, self._path, number, text)
+        if self._file is not None:
+            text = self._dump()
+            await asyncio.to_thread(self._file.write, text, number=self._made)
 
     def save(self) -> None:
         """Write the file now (at the end; `run` does it meanwhile)."""
-        if self._path is not None:
-            self._write(self._path, *self._dump())
+        if self._file is not None:
+            text = self._dump()
+            self._file.write(text, number=self._made)
 
-    def _dump(self) -> tuple[int, str]:
+    def _dump(self) -> str:
+        self._made += 1
         saved = self._links.save(time=time.time(), monotonic=time.monotonic())
         rows = [_to_row(device, port, link) for (device, port), link in saved.items()]
-        self._made += 1
-        return self._made, _File(schema_name="opticd/links/1", boot_id=self._boot, links=rows).model_dump_json()
-
-    def _write(self, path: Path, number: int, text: str) -> None:
-        """Replace the file in one step; a disk that is full or read-only is said once."""
-        with self._lock:
-            if number < self._newest:
-                return
-            try:
-                _replace(path, text)
-            except OSError as exc:
-                if not self._failed:
-                    _log.error("%s: link counters will not survive a restart: %s", path, exc.strerror)
-                self._failed = True
-            else:
-                self._failed = False
-                self._newest = number
-
-    def _put_aside(self, path: Path) -> None:
-        try:
-            path.replace(path.with_suffix(".bad"))
-        except OSError as exc:
-            _log.error("%s: %s", path, exc.strerror)
-
-
-def _replace(path: Path, text: str) -> None:
-    new = path.with_suffix(".new")
-    with new.open("w", encoding="utf-8") as handle:
-        handle.write(text)
-        handle.flush()
-        os.fsync(handle.fileno())
-    new.replace(path)
-
-
-def _one_line(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False)[0]
-        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
-    return str(error)
+        return _File(schema_name="opticd/links/1", boot_id=self._boot, links=rows).model_dump_json()
 
 
 def _to_row(device: str, port: str, link: SavedLink) -> _Row:

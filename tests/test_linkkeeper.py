@@ -84,7 +84,7 @@ def test_a_broken_file_is_put_aside_and_said(tmp_path: Path, text: str, caplog: 
     assert not path.exists()
     assert (tmp_path / "links.bad").exists()
     (record,) = caplog.records
-    assert "link counters start anew" in record.getMessage()
+    assert "link counters start anew: " in record.getMessage()
     assert "\n" not in record.getMessage()
 
 
