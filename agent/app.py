@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from agent import config as config_file
 from agent import maps, opening, rules_config, sdnotify
@@ -25,12 +25,19 @@ from agent.poller import Poller, PollerOptions
 from agent.state import Hub, PortForgotten, SourceHealth
 from agent.version import __version__
 
+if TYPE_CHECKING:
+    from exporters.mqtt import MqttExporter
+    from exporters.selfmetrics import Heart
+
 _log = logging.getLogger(__name__)
 
 STALE_S: Final = 15.0
 """A bus whose thread was silent for so long keeps the watchdog from being fed."""
 STOP_S: Final = 4.0
 """All outlets together have so long to say goodbye."""
+
+
+Work = Callable[[], Coroutine[object, object, None]]
 
 
 class Daemon:
@@ -88,7 +95,7 @@ class Daemon:
             try:
                 tasks = await self._open_outlets(outlets)
                 async with asyncio.TaskGroup() as group:
-                    running = [group.create_task(work, name=name) for name, work in tasks]
+                    running = [group.create_task(work(), name=name) for name, work in tasks]
                     running.append(group.create_task(self._keeper.run(), name="links"))
                     running.append(group.create_task(self.book.run(), name="alerts"))
                     running.append(group.create_task(self._watchdog(), name="watchdog"))
@@ -104,24 +111,27 @@ class Daemon:
 
     # ---- outlets ------------------------------------------------------------------------------------------
 
-    async def _open_outlets(self, stack: AsyncExitStack) -> list[tuple[str, Any]]:
-        tasks: list[tuple[str, Any]] = []
+    async def _open_outlets(self, stack: AsyncExitStack) -> list[tuple[str, Work]]:
+        tasks: list[tuple[str, Work]] = []
         mqtt = None
         if self.config.exporter.mqtt is not None:
             from exporters.mqtt import MqttExporter
 
-            mqtt = MqttExporter(self.hub, self.config.exporter.mqtt, book=self.book, state_dir=self._state_dir)
-            await mqtt.start()
-            stack.push_async_callback(mqtt.stop)
+            mqtt = MqttExporter(
+                self.hub, self.config.exporter.mqtt, active=self.book.active, state_dir=self._state_dir
+            )
+            tasks.append(("mqtt", mqtt.run))
         if self.config.exporter.prometheus is not None:
             from exporters.selfmetrics import Heart
 
             heart = Heart()
-            tasks.append(("heart", heart.beat()))
+            tasks.append(("heart", heart.beat))
             await self._serve(self.config.exporter.prometheus, stack, heart, mqtt)
         return tasks
 
-    async def _serve(self, section: Prometheus, stack: AsyncExitStack, heart: Any, mqtt: Any) -> None:
+    async def _serve(
+        self, section: Prometheus, stack: AsyncExitStack, heart: "Heart", mqtt: "MqttExporter | None"
+    ) -> None:
         from exporters.http import make_server
         from exporters.selfmetrics import SelfMetrics
 
