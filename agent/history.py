@@ -4,16 +4,16 @@
     history.window("leaf-17", "Ethernet0", since=t)     # for forensics
     history.samples("leaf-17", "Ethernet0")             # for the API: documents, oldest first
 
-What is stored is rounded to what a register resolves (1/256 degC, 0.1 mV, 0.001 dB of power): it is for curves, the
-values themselves are in the readings. Times are Unix seconds.
+What is stored is rounded (1/256 degC, 0.1 mV, eleven significant bits of the rest): it is for curves, the values
+themselves are in the readings. Times are Unix seconds.
 """
 
 import math
-from array import array
-from collections.abc import Callable, Iterator
+import struct
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 from agent import quantities as q
 from agent.document import timestamp
@@ -28,45 +28,34 @@ KEPT: Final = 360
 RECENT: Final = 60
 """Samples kept in full, however fast they come."""
 
-_ABSENT: Final = 0xFFFF
-_MOST: Final = 0xFFFE
+_INTEGERS: Final = {"h": (-0x7FFF, 0x7FFF, -0x8000), "H": (0, 0xFFFE, 0xFFFF)}
+"""Least and greatest of a code of `struct`, and what stands for no value."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Codec:
-    """A value to 16 bits and back; `_ABSENT` is no value."""
+class _Codec(NamedTuple):
+    """How a value is stored: a code of `struct` of two bytes, and what the value is multiplied with before."""
 
-    encode: Callable[[float], int]
-    decode: Callable[[int], float]
-
-
-def _linear(lsb: float, least: float = 0.0) -> _Codec:
-    return _Codec(lambda value: min(max(round((value - least) / lsb), 0), _MOST), lambda code: code * lsb + least)
+    code: str
+    scale: float
 
 
-def _logarithmic(least: float, step: float) -> _Codec:
-    """From `least` on in steps of `step` (relative); 0 is exactly 0."""
-    log, width = math.log, math.log1p(step)
-    return _Codec(
-        lambda value: min(max(round(log(value / least) / width), 0) + 1, _MOST) if value > 0 else 0,
-        lambda code: least * math.exp((code - 1) * width) if code else 0.0,
-    )
-
-
-_POWER: Final = _logarithmic(1e-9, 3.5e-4)  # -60 dBm to 39 dBm
+_POWER: Final = _Codec("e", 1e5)
+"""Half precision: 0.05 %, or 0.002 dB, from 1 nW to 0.65 W."""
 _CODECS: Final = {
-    q.TEMPERATURE: _linear(1 / 256, -128.0),
-    q.LASER_TEMPERATURE: _linear(1 / 256, -128.0),
-    q.SUPPLY_VOLTAGE: _linear(1e-4),
+    q.TEMPERATURE: _Codec("h", 256.0),
+    q.LASER_TEMPERATURE: _Codec("h", 256.0),
+    q.SUPPLY_VOLTAGE: _Codec("H", 1e4),
     q.TX_POWER: _POWER,
     q.RX_POWER: _POWER,
-    q.TX_BIAS: _logarithmic(1e-7, 2.8e-4),
-    q.MEDIA_SNR: _linear(1 / 256),
+    q.TX_BIAS: _Codec("e", 1e3),
+    q.MEDIA_SNR: _Codec("e", 1.0),
 }
 """What is kept, of the module or by lane."""
+_HALF_LIMIT: Final = 65504.0
 
-Key = tuple[Quantity, int]
-"""A quantity and its lane; lane 0 is the module."""
+Lanes = Mapping[Quantity, Mapping[int, float]]
+Shape = tuple[tuple[Quantity, tuple[int, ...]], ...]
+"""Which quantities a row holds, and of which lanes; () is the module."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,67 +67,123 @@ class Sample:
     lanes: dict[Quantity, dict[int, float]] = field(default_factory=dict[Quantity, dict[int, float]])
 
 
+class _Row:
+    """The layout of one sample in bytes."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        self.known = frozenset(quantity for quantity, _ in shape)
+        codes = (_CODECS[quantity].code * (len(lanes) or 1) for quantity, lanes in shape)
+        self.format = struct.Struct("<d" + "".join(codes))
+
+    def pack(self, time: float, values: Mapping[Quantity, float], lanes: Lanes) -> bytes | None:
+        """One row; None when it would need another layout."""
+        flat: list[float] = []
+        for quantity, numbers in self.shape:
+            code, scale = _CODECS[quantity]
+            if numbers:
+                by_lane = lanes.get(quantity)
+                if by_lane is None:
+                    flat += [math.nan] * len(numbers)
+                    continue
+                if tuple(by_lane) != numbers:
+                    return None
+                scaled = [value * scale for value in by_lane.values()]
+                flat += scaled if max(scaled) < _HALF_LIMIT else [min(each, _HALF_LIMIT) for each in scaled]
+            elif code in _INTEGERS:
+                least, most, none = _INTEGERS[code]
+                value = values.get(quantity)
+                flat.append(none if value is None else min(max(round(value * scale), least), most))
+            else:
+                flat.append(values.get(quantity, math.nan) * scale)
+        return self.format.pack(time, *flat)
+
+    def unpack(self, data: bytes) -> Sample:
+        """The sample of a row."""
+        sample_time, *flat = self.format.unpack(data)
+        sample = Sample(sample_time)
+        at = 0
+        for quantity, numbers in self.shape:
+            code, scale = _CODECS[quantity]
+            none = _INTEGERS[code][2] if code in _INTEGERS else math.inf
+            for lane in numbers or (0,):
+                value = flat[at]
+                at += 1
+                if math.isnan(value) or value == none:
+                    continue
+                if lane:
+                    sample.lanes.setdefault(quantity, {})[lane] = value / scale
+                else:
+                    sample.values[quantity] = value / scale
+        return sample
+
+
 class _Ring:
-    """The last `capacity` samples, by column; grows up to there and then overwrites the oldest."""
+    """The last `capacity` rows; grows up to there and then overwrites the oldest."""
 
-    __slots__ = ("_capacity", "_columns", "_next", "_times")
+    __slots__ = ("_capacity", "_count", "_data", "_next", "_row")
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, row: _Row) -> None:
         self._capacity = capacity
-        self._times = array("d")
-        self._columns: dict[Key, array[int]] = {}
+        self._row = row
+        self._data = bytearray()
+        self._count = 0
         self._next = 0
 
-    def add(self, time: float, codes: dict[Key, int]) -> None:
-        """One sample more. Columns that it lacks hold nothing for it."""
-        columns, size = self._columns, len(self._times)
-        if len(codes) > len(columns) or not codes.keys() <= columns.keys():
-            for key in codes.keys() - columns.keys():
-                columns[key] = array("H", [_ABSENT]) * size
-        if size < self._capacity:
-            self._times.append(time)
-            for key, column in columns.items():
-                column.append(codes.get(key, _ABSENT))
+    def add(self, data: bytes) -> None:
+        """One row more."""
+        if self._count < self._capacity:
+            self._data += data
+            self._count += 1
             return
-        at = self._next
-        self._times[at] = time
-        for key, column in columns.items():
-            column[at] = codes.get(key, _ABSENT)
-        self._next = (at + 1) % self._capacity
+        size = len(data)
+        self._data[self._next * size : (self._next + 1) * size] = data
+        self._next = (self._next + 1) % self._capacity
 
     def __iter__(self) -> Iterator[Sample]:
         """Oldest first."""
-        order = [*range(self._next, len(self._times)), *range(self._next)]
-        for at in order:
-            sample = Sample(self._times[at])
-            for (quantity, lane), column in self._columns.items():
-                if (code := column[at]) == _ABSENT:
-                    continue
-                value = _CODECS[quantity].decode(code)
-                if lane:
-                    sample.lanes.setdefault(quantity, {})[lane] = value
-                else:
-                    sample.values[quantity] = value
-            yield sample
-
-    @property
-    def oldest(self) -> float:
-        """Time of the oldest sample; infinite when there is none."""
-        return self._times[self._next % len(self._times)] if self._times else math.inf
+        size = self._row.format.size
+        for at in (*range(self._next, self._count), *range(self._next)):
+            yield self._row.unpack(bytes(self._data[at * size : (at + 1) * size]))
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of the stored values."""
-        return len(self._times) * (8 + 2 * len(self._columns))
+        """Bytes of the stored rows."""
+        return len(self._data)
 
 
 class _Port:
-    __slots__ = ("kept", "kept_at", "recent")
+    """Both rings of one port, in the layout of what its module offers."""
 
-    def __init__(self, recent: int, kept: int) -> None:
-        self.recent = _Ring(recent)
-        self.kept = _Ring(kept)
+    __slots__ = ("kept", "kept_at", "recent", "row", "sizes")
+
+    def __init__(self, sizes: tuple[int, int], shape: Shape) -> None:
+        self.sizes = sizes
+        self.row = row = _Row(shape)
+        self.recent = _Ring(sizes[0], row)
+        self.kept = _Ring(sizes[1], row)
         self.kept_at = -math.inf
+
+    def widened(self, shape: Shape) -> "_Port":
+        """The same samples in a layout that has room for more; lanes and quantities are never given up."""
+        lanes = {quantity: set(numbers) for quantity, numbers in self.row.shape}
+        for quantity, numbers in shape:
+            lanes.setdefault(quantity, set()).update(numbers)
+        wider = _Port(self.sizes, tuple((each, tuple(sorted(lanes[each]))) for each in lanes))
+        wider.kept_at = self.kept_at
+        for old, new in ((self.recent, wider.recent), (self.kept, wider.kept)):
+            for sample in old:
+                new.add(wider.padded(sample.time, sample.values, sample.lanes))
+        return wider
+
+    def padded(self, time: float, values: Mapping[Quantity, float], lanes: Lanes) -> bytes:
+        """One row, with NaN for the lanes that it lacks."""
+        full = {
+            quantity: {lane: lanes.get(quantity, {}).get(lane, math.nan) for lane in numbers}
+            for quantity, numbers in self.row.shape
+            if numbers
+        }
+        return self.row.pack(time, values, full) or b""
 
 
 class History:
@@ -154,24 +199,31 @@ class History:
 
     def take(self, reading: Reading) -> None:
         """Keep what is of interest in a reading."""
-        port = self._ports.get((reading.device, reading.port))
+        key = (reading.device, reading.port)
+        port = self._ports.get(key)
         if port is None:
-            port = self._ports[reading.device, reading.port] = _Port(*self._sizes)
-        codes = _codes(reading)
-        port.recent.add(reading.time, codes)
+            port = self._ports[key] = _Port(self._sizes, _shape(reading))
+        elif not port.row.known >= _kept(reading):
+            port = self._ports[key] = port.widened(_shape(reading))
+        data = port.row.pack(reading.time, reading.values, reading.lanes)
+        if data is None:
+            if any(not set(numbers) <= set(dict(port.row.shape)[each]) for each, numbers in _shape(reading)):
+                port = self._ports[key] = port.widened(_shape(reading))
+            data = port.padded(reading.time, reading.values, reading.lanes)
+        port.recent.add(data)
         # A poll may come a little early; a clock that was set back is no reason to stop.
         if not 0 <= reading.time - port.kept_at < 0.95 * self._spacing_s:
             port.kept_at = reading.time
-            port.kept.add(reading.time, codes)
+            port.kept.add(data)
 
     def window(self, device: str, port: str, *, since: float = -math.inf, until: float = math.inf) -> list[Sample]:
         """The samples of a time, oldest first: spaced ones, and from where there are recent ones all of them."""
         rings = self._ports.get((device, port))
         if rings is None:
             return []
-        newest_from = rings.recent.oldest
-        samples = [sample for sample in rings.kept if sample.time < newest_from]
-        samples += rings.recent
+        recent = list(rings.recent)
+        samples = [sample for sample in rings.kept if not recent or sample.time < recent[0].time]
+        samples += recent
         return sorted((each for each in samples if since <= each.time <= until), key=attrgetter("time"))
 
     def samples(self, device: str, port: str) -> list[dict[str, object]]:
@@ -192,17 +244,16 @@ class History:
         self._ports.pop((event.device, event.port), None)
 
 
-def _codes(reading: Reading) -> dict[Key, int]:
-    codes: dict[Key, int] = {}
-    for quantity, value in reading.values.items():
-        if (codec := _CODECS.get(quantity)) is not None:
-            codes[quantity, 0] = codec.encode(value)
-    for quantity, by_lane in reading.lanes.items():
-        if (codec := _CODECS.get(quantity)) is not None:
-            encode = codec.encode
-            for lane, value in by_lane.items():
-                codes[quantity, lane] = encode(value)
-    return codes
+def _kept(reading: Reading) -> set[Quantity]:
+    """The quantities of a reading that are kept."""
+    return {quantity for quantity in (*reading.values, *reading.lanes) if quantity in _CODECS}
+
+
+def _shape(reading: Reading) -> Shape:
+    """The same with their lanes."""
+    single = tuple((quantity, ()) for quantity in reading.values if quantity in _CODECS)
+    laned = tuple((quantity, tuple(lanes)) for quantity, lanes in reading.lanes.items() if quantity in _CODECS)
+    return (*single, *laned)
 
 
 def _document(sample: Sample) -> dict[str, object]:
