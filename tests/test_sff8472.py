@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent import quantities as q
 from agent.errors import DecodeError
-from agent.maps import identify
+from agent.maps import Maps, identify
 from agent.maps import sff8472_fields as f
+from agent.maps.quirks import parse
 from agent.maps.sff8472 import Sff8472Map
 from agent.memory import I2C_DIAGNOSTICS, Memory, Span
 from tests.sff_images import SFP_A0, Patch, decode, lane, read, sfp
@@ -648,3 +650,34 @@ def _complete(memory: Memory) -> None:
             plan.decode([memory.get(span) for span in plan.spans])
             plan.decode([None for _ in plan.spans])
             assert all(span.end <= 128 or span.offset >= 128 for span in plan.spans)
+
+
+# Quirk data
+
+OWN = """
+[[quirk]]
+name = "own"
+vendor = "acme*"
+not_offered = ["tx_bias_amperes", "rx_los"]
+offered = ["temperature_celsius", "tx_fault"]
+replace = { temperature_celsius = { offset = 120 } }
+"""
+
+
+def test_quirk_data_overrules_the_module() -> None:
+    own = Maps(parse(OWN, name="own.toml"))
+    memory = sfp({92: "20", 93: "10"}, {96: "1900", 110: "06", 120: "2800"})  # it says that it has no diagnostics
+    assert own.identify(memory).missing(sfp({92: "20"}, diagnostics=False)) == (Span(0, 112, i2c=I2C_DIAGNOSTICS),)
+    values = own.identify(memory).describe(memory).plan().decode_memory(memory)
+    assert values.values[q.TEMPERATURE] == 40.0
+    assert q.TX_BIAS not in values.lanes
+    assert set(values.lane_flags) == {q.TX_FAULT}
+    assert values.lane_flags[q.TX_FAULT].active == 1
+    assert decode(memory)["values"] == {}
+
+
+def test_a_stick_whose_fault_output_means_nothing() -> None:
+    part = "4D413536 37314120 20202020 20202020"  # MA5671A
+    document = decode(sfp({40: part}, {110: "06"}))
+    assert document["module"]["part_number"] == "MA5671A"
+    assert lane(document)["flags"] == ["rx_los"]

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.maps import identify
+from agent import quantities as q
+from agent.maps import Maps, identify, shape
 from agent.maps import sff8636_fields as f
+from agent.maps.quirks import parse
 from agent.maps.sff8636 import Sff8636Map, implemented_lanes
 from agent.maps.sff8636_identity import power_class
 from agent.maps.sff8636_parameters import KINDS, parameter
@@ -610,3 +612,35 @@ def _complete(memory: Memory) -> None:
             plan.decode([memory.get(span) for span in plan.spans])
             plan.decode([None for _ in plan.spans])
             assert all(span.end <= 128 or span.offset >= 128 for span in plan.spans)
+
+
+# Quirk data
+
+OWN = """
+[[quirk]]
+name = "own"
+vendor = "acme*"
+part_number = "AO-100G*"
+media_technology = [4]
+offered = ["tx_los", "tx_power_watts"]
+not_offered = ["supply_voltage_volts", "rx_los", "temperature_high_alarm"]
+replace = { rx_power_watts = { offset = 74, lsb = "1/1000000" } }
+"""
+
+
+def test_quirk_data_overrules_the_module() -> None:
+    memory = qsfp({1: "08", **WARM, 3: "11", 6: "A0", 50: "2710", 74: "0064"}, {195: "00", 220: "38"})
+    description = Maps(parse(OWN, name="own.toml")).identify(memory).describe(memory)
+    values = description.plan().decode_memory(memory)
+    assert q.SUPPLY_VOLTAGE not in values.values
+    assert values.lanes[q.TX_POWER][1] == 0.001
+    assert values.lanes[q.RX_POWER][1] == 0.0001
+    assert q.RX_LOS not in values.lane_flags
+    assert values.lane_flags[q.TX_LOS].active == 1
+    assert [flag.name for flag, active in values.flags.items() if active] == ["temperature_high_warning"]
+    assert (
+        shape("sff8636", description).settle_s == 0.02
+    )  # a built-in row: these modules are given time to change pages
+    plain = decode(memory)
+    assert "supply_voltage_volts" in plain["values"]
+    assert "tx_power_watts" not in lane(plain)

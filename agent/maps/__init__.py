@@ -11,6 +11,7 @@ from agent.maps.cmis import CmisDescription, CmisMap
 from agent.maps.quirks import Quirk
 from agent.maps.sff8472 import Sff8472Map
 from agent.maps.sff8636 import Sff8636Map
+from agent.maps.sff_common import SffDescription
 from agent.memory import Memory, Shape
 
 
@@ -18,7 +19,8 @@ class Maps:
     """Every memory map, with the built-in quirks and the user's own behind them."""
 
     def __init__(self, own: Iterable[Quirk] = ()) -> None:
-        every: tuple[MemoryMap, ...] = (Sff8472Map(), Sff8636Map(), CmisMap(own))
+        own = tuple(own)
+        every: tuple[MemoryMap, ...] = (Sff8472Map(own), Sff8636Map(own), CmisMap(own))
         self.by_name: Mapping[str, MemoryMap] = {one.name: one for one in every}
         """Each holds no state, so one serves every module."""
 
@@ -32,6 +34,8 @@ class Maps:
             raise DecodeError("byte 0, the identifier of the module, was not read")
         known = sff8024.identifier(code)
         found = self.by_name.get(family or known.memory_map)
+        if found is None and code in (0x00, 0xFF):
+            raise DecodeError(f"unsupported memory map 0x{code:02X}: no module, no power, or a read that failed")
         if found is None:
             raise DecodeError(f"unsupported memory map 0x{code:02X}: {known.name}")
         return found
@@ -53,7 +57,7 @@ def load_quirks(path: Path) -> tuple[Quirk, ...]:
 
 def shape(family: str, description: Description) -> Shape:
     """How the pages of the described module are reached, delays of the quirk data included."""
-    if not isinstance(description, CmisDescription):
+    if not isinstance(description, CmisDescription | SffDescription):
         return Shape(family, flat=description.flat, banks=description.banks)
     effects = description.effects
     return Shape(

@@ -1,11 +1,12 @@
 """SFF-8472: SFP, SFP+, SFP28 and later, one lane; with the tunable lasers of SFF-8690."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from agent.errors import DecodeError
 from agent.maps import sff8024
 from agent.maps import sff8472_fields as f
+from agent.maps.quirks import Effects, Quirk
 from agent.maps.sff8472_diagnostics import Diagnostics, readable, since_12_4
 from agent.maps.sff8690 import Tuning
 from agent.maps.sff_common import (
@@ -24,6 +25,7 @@ from agent.maps.sff_common import (
     filled,
     module_of,
     oui,
+    quirks_of,
     text,
     wrong_checksums,
 )
@@ -43,16 +45,22 @@ class Sff8472Map:
 
     name = sff8024.SFF8472
 
+    def __init__(self, own: Iterable[Quirk] = ()) -> None:
+        self._own_quirks = tuple(own)
+
     def missing(self, memory: Memory) -> tuple[Span, ...]:
         """Identification, then thresholds and calibration, then the limits of a tunable laser."""
         if f.IDENTIFICATION not in memory:
             return (f.IDENTIFICATION,)
-        if not readable(memory):
+        if not readable(memory, self._effects(_module(memory, memory.byte(0) or 0, {}))):
             return ()
         wanted = [f.DIAGNOSTIC_CONSTANTS]
         if _tunable(memory):
             wanted.append(f.TUNING_CONSTANTS)
         return tuple(span for span in wanted if span not in memory)
+
+    def _effects(self, module: Module) -> Effects:
+        return quirks_of(self._own_quirks, module)
 
     def describe(self, memory: Memory) -> SffDescription:
         """Works on any bytes; raises `DecodeError` without an identifier, and for a DWDM-SFP laid out otherwise."""
@@ -62,11 +70,17 @@ class Sff8472Map:
         checksums = {name: checksum(memory, covered, at) for name, covered, at in f.CHECKSUMS}
         if identifier == _DWDM_SFP and checksums["base"] is False:
             raise DecodeError("unsupported memory map 0x0B (DWDM-SFP): its bytes are not laid out as in SFF-8472")
-        diagnostics = Diagnostics(memory)
+        module = _module(memory, identifier, checksums)
+        effects = self._effects(module)
+        diagnostics = Diagnostics(memory, effects)
+        if diagnostics.rx_power_type is not None:
+            module["rx_power_type"] = diagnostics.rx_power_type
+        if diagnostics.calibration is not None:
+            module["calibration"] = diagnostics.calibration
         tuning = (Tuning(memory),) if diagnostics.usable and _tunable(memory) else ()
         serial = memory.get(f.SERIAL_NUMBER.span())
         return SffDescription(
-            module=_module(memory, identifier, checksums, diagnostics),
+            module=module,
             thresholds=diagnostics.thresholds,
             flat=not bit_set(f.PAGING, memory),
             identity_span=Span(20, 72) if filled(serial) or serial == b" " * 16 else f.SERIAL_NUMBER.span(),
@@ -79,6 +93,7 @@ class Sff8472Map:
                 *wrong_checksums(checksums, {"base": "A0h byte 63", "ext": "A0h byte 95"}),
                 *diagnostics.errors,
             ),
+            effects=effects,
         )
 
 
@@ -89,9 +104,7 @@ def _tunable(memory: Memory) -> bool:
 # Identity.
 
 
-def _module(
-    memory: Memory, identifier: int, checksums: Mapping[str, bool | None], diagnostics: Diagnostics
-) -> Module:
+def _module(memory: Memory, identifier: int, checksums: Mapping[str, bool | None]) -> Module:
     date_code, lot_code = date_and_lot(f.DATE_CODE, memory)
     connector = memory.byte(f.CONNECTOR.offset)
     encoding = memory.byte(f.ENCODING.offset)
@@ -122,8 +135,6 @@ def _module(
             "power_class": power_class,
             **_lengths(memory, media),
             "attenuation_db": _attenuation(memory) if cable else None,
-            "rx_power_type": diagnostics.rx_power_type,
-            "calibration": diagnostics.calibration,
             "nominal_bit_rate_bits_per_second": _bit_rate(memory),
             "encoding": None if encoding is None else sff8024.label(sff8024.ENCODINGS_SFF8472, encoding),
             "encoding_code": encoding,

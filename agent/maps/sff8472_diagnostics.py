@@ -3,9 +3,11 @@
 import math
 import struct
 from collections.abc import Callable
+from typing import Literal
 
 from agent.maps import sff8472_fields as f
-from agent.maps.sff_common import bit_set, filled
+from agent.maps.quirks import Effects
+from agent.maps.sff_common import as_said, bit_set, filled, said_by
 from agent.memory import Memory, Span
 from agent.model import Bounds, Trouble
 from agent.quantities import Quantity, Unit
@@ -14,9 +16,15 @@ from agent.registers import Field, Item, place, read, read_bounds
 Convert = Callable[[int], float]
 
 
-def readable(memory: Memory) -> bool:
+def declared(memory: Memory, found: Effects) -> bool:
+    """Whether the module has diagnostics, by its own word or by that of the quirk data."""
+    every = (*f.MONITORS, *f.LASER_MONITORS)
+    return bit_set(f.DIAGNOSTICS, memory) or any(monitor.subject.key in found.offered for monitor in every)
+
+
+def readable(memory: Memory, found: Effects) -> bool:
     """Whether the device at A2h is to be asked: it is there, and answers without the address change sequence."""
-    return bit_set(f.DIAGNOSTICS, memory) and not bit_set(f.ADDRESS_CHANGE, memory)
+    return declared(memory, found) and not bit_set(f.ADDRESS_CHANGE, memory)
 
 
 def since_12_4(memory: Memory) -> bool:
@@ -28,21 +36,22 @@ def since_12_4(memory: Memory) -> bool:
 class Diagnostics:
     """What A2h offers and how its counts become values."""
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: Memory, found: Effects) -> None:
         self._memory = memory
+        self._effects = found
         self.items: list[Item] = []
         self.thresholds: dict[Quantity, Bounds] = {}
         self.unread: list[str] = []
         self.errors: list[Trouble] = []
-        self.calibration: str | None = None
-        self.rx_power_type: str | None = None
+        self.calibration: Literal["internal", "external"] | None = None
+        self.rx_power_type: Literal["average", "oma"] | None = None
         self.usable = False
         if self._offered():
             self._describe()
 
     def _offered(self) -> bool:
         memory = self._memory
-        if not bit_set(f.DIAGNOSTICS, memory):
+        if not declared(memory, self._effects):
             return False
         if memory.byte(f.REVISION.offset) == 0 and f.DIAGNOSTIC_CONSTANTS not in memory:
             # The bit is set, the revision says there is no SFF-8472, and no device answers: there is none.
@@ -63,15 +72,18 @@ class Diagnostics:
             return
         self.usable = True
         external = self._calibration()
-        for monitor in f.MONITORS:
-            self._monitor(monitor, external=external)
-        for monitor in f.LASER_MONITORS:
-            if self._has(monitor):
-                self._monitor(monitor, external=False)
+        for monitor in (*f.MONITORS, *f.LASER_MONITORS):
+            said = said_by(self._effects, monitor.subject.key)
+            if self._has(monitor) if said is None else said:
+                self._monitor(monitor, external=external and monitor not in f.LASER_MONITORS)
         self.items.append(place(f.DATA_NOT_READY))
-        self.items += [place(field) for field in f.STATUS if _advertised(field, memory)]
-        if since_12_4(memory) and _advertised(f.TX_ADAPTIVE_EQ_FAULT, memory):
+        self.items += [place(field) for field in f.STATUS if self._advertised(field)]
+        if since_12_4(memory) and self._advertised(f.TX_ADAPTIVE_EQ_FAULT):
             self.items.append(place(f.TX_ADAPTIVE_EQ_FAULT))
+
+    def _advertised(self, field: Field) -> bool:
+        said = said_by(self._effects, field.name)
+        return field.advertised is not None and bit_set(field.advertised, self._memory) if said is None else said
 
     def _starting(self) -> bool:
         status = self._memory.byte(f.DATA_NOT_READY.offset, i2c=f.DATA_NOT_READY.i2c)
@@ -93,7 +105,9 @@ class Diagnostics:
         return external
 
     def _has(self, monitor: f.Monitor) -> bool:
-        """Whether an optional monitor exists: no bit says so, its thresholds and its value do."""
+        """Whether a monitor exists. Of the optional ones no bit says so, their thresholds and values do."""
+        if monitor in f.MONITORS:
+            return True
         memory = self._memory
         own = memory.get(monitor.thresholds.span())
         groups = [memory.get(m.thresholds.span()) for m in f.LASER_MONITORS]
@@ -113,23 +127,19 @@ class Diagnostics:
             if convert is None:
                 self._uncalibrated(monitor)
                 return
-        self.items.append(place(monitor.value, convert=convert))
+        self.items.append(place(as_said(monitor.value, self._effects), convert=convert))
         raw = memory.get(monitor.thresholds.span())
         bounds = read_bounds(monitor.thresholds, memory, convert=convert)
         if bounds and not filled(raw):
             self.thresholds[monitor.subject] = bounds
         if bit_set(f.ALARMS, memory):
-            self.items += [place(flag) for flag in monitor.flags]
+            self.items += [place(flag) for flag in monitor.flags if said_by(self._effects, flag.name) is not False]
 
     def _uncalibrated(self, monitor: f.Monitor) -> None:
         self.unread.append(monitor.subject.key)
         self.errors.append(
             Trouble("calibration", f"the external calibration constants of {monitor.subject.key} are unusable")
         )
-
-
-def _advertised(field: Field, memory: Memory) -> bool:
-    return field.advertised is not None and bit_set(field.advertised, memory)
 
 
 def calibrated(monitor: f.Monitor, memory: Memory) -> Convert | None:

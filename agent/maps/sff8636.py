@@ -1,13 +1,22 @@
 """SFF-8636: QSFP+ and QSFP28, four lanes; and SFF-8436, from which it grew."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from agent.errors import DecodeError
 from agent.maps import sff8024, sff8636_parameters
 from agent.maps import sff8636_fields as f
+from agent.maps.quirks import Effects, Quirk
 from agent.maps.sff8636_identity import identity
-from agent.maps.sff_common import SffDescription, bit_set, filled, wrong_checksums
+from agent.maps.sff_common import (
+    SffDescription,
+    as_said,
+    bit_set,
+    filled,
+    quirks_of,
+    said_by,
+    wrong_checksums,
+)
 from agent.memory import Memory, Span
 from agent.model import Bounds
 from agent.quantities import Quantity
@@ -21,6 +30,9 @@ class Sff8636Map:
     """The `agent.maps.api.MemoryMap` of SFF-8636 and SFF-8436."""
 
     name = sff8024.SFF8636
+
+    def __init__(self, own: Iterable[Quirk] = ()) -> None:
+        self._own_quirks = tuple(own)
 
     def missing(self, memory: Memory) -> tuple[Span, ...]:
         """Lower memory without its flags and page 00h, then thresholds, then the list of parameters."""
@@ -37,10 +49,17 @@ class Sff8636Map:
         if identifier is None:
             raise DecodeError("byte 0, the identifier of the module, was not read")
         checksums = {name: checksum(memory, covered, at) for name, covered, at in f.CHECKSUMS}
-        chosen = _Chosen(memory)
+        module, errors = identity(memory, identifier, checksums)
+        technology = memory.byte(f.TECHNOLOGY.offset)
+        code = None if technology is None else technology >> 4
+        effects = quirks_of(self._own_quirks, module, code)
+        chosen = _Chosen(memory, code, effects)
+        average = f.RX_POWER_AVERAGE.read(memory)
+        if f.RX_POWER in chosen.monitors and average is not None:
+            # A bit that is clear may also mean that receive power is not measured, but here it is.
+            module["rx_power_type"] = "average" if average else "oma"
         serial = memory.get(f.SERIAL_NUMBER.span())
         blank = filled(serial) or serial == b" " * f.SERIAL_NUMBER.length
-        module, errors = identity(memory, identifier, checksums, rx_power=f.RX_POWER in chosen.monitors)
         places = {"base": "page 00h byte 191", "ext": "page 00h byte 223"}
         return SffDescription(
             module=module,
@@ -54,6 +73,7 @@ class Sff8636Map:
             unread=() if chosen.flat else sff8636_parameters.unread(memory),
             clear_on_read=f.CLEAR_ON_READ,
             errors=(*wrong_checksums(checksums, places), *errors),
+            effects=effects,
         )
 
 
@@ -65,11 +85,11 @@ def implemented_lanes(not_implemented: int) -> tuple[int, ...]:
 class _Chosen:
     """Which registers one module has."""
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: Memory, technology: int | None, found: Effects) -> None:
         self._memory = memory
+        self._effects = found
         self._revision = memory.byte(f.REVISION.offset) or 0
-        technology = memory.byte(f.TECHNOLOGY.offset)
-        self._technology = None if technology is None else technology >> 4
+        self._technology = technology
         self.flat = memory.byte(2) is None or bit_set(f.FLAT, memory)
         self._starting = bool((memory.byte(f.DATA_NOT_READY.offset) or 0) & 1)
         missing = memory.byte(f.LANES_MISSING.offset) if self._revision >= f.REVISION_SFF8636 else 0
@@ -87,6 +107,10 @@ class _Chosen:
         return self._revision == 0 and not self._copper
 
     def _has(self, monitor: f.Monitor) -> bool:
+        said = said_by(self._effects, monitor.value.name)
+        return self._measures(monitor) if said is None else said
+
+    def _measures(self, monitor: f.Monitor) -> bool:
         if monitor in _TEMPERATURE_AND_VOLTAGE:
             if self._revision >= f.REVISION_2_8:
                 return offered(monitor.value, self._memory) is True
@@ -129,27 +153,32 @@ class _Chosen:
 
     def items(self) -> list[Item]:
         """Monitors, their flags, and the flags of the lanes."""
-        items = [self._place(monitor.value) for monitor in self.monitors]
-        items += [self._place(flag) for monitor in self.monitors for flag in monitor.flags]
-        items += [self._place(flag) for flag in self._lane_flags()]
+        items = [self._place(as_said(monitor.value, self._effects)) for monitor in self.monitors]
+        flags = [flag for monitor in self.monitors for flag in monitor.flags]
+        items += [self._place(flag) for flag in flags if said_by(self._effects, flag.name) is not False]
+        items += [self._place(flag) for flag in (f.RX_LOS_FLAG, *f.LANE_FLAGS) if self._flagged(flag)]
         return [*items, place(f.DATA_NOT_READY)]
 
     @property
     def _passive(self) -> bool:
         return self._copper and (self._technology or 0) < f.ACTIVE_COPPER
 
-    def _lane_flags(self) -> list[Field]:
+    def _flagged(self, flag: Field) -> bool:
+        said = said_by(self._effects, flag.name)
+        if said is not None:
+            return said
         if self._passive:
-            return []
-        memory = self._memory
-        flags = [flag for flag in f.LANE_FLAGS if self._unspecified or offered(flag, memory) is True]
-        # One bit (of Tx LOS) has to do for both directions on active copper; optics always see their light.
-        return [f.RX_LOS_FLAG, *flags] if not self._copper or bit_set(f.TX_LOS, memory) else flags
+            return False
+        if flag is f.RX_LOS_FLAG:
+            # One bit (of Tx LOS) has to do for both directions on active copper; optics always see their light.
+            return not self._copper or bit_set(f.TX_LOS, self._memory)
+        return self._unspecified or offered(flag, self._memory) is True
 
     def settings(self) -> list[Item]:
         """What is set, and seldom changes."""
-        offered_here = not self._passive and offered(f.TX_DISABLED, self._memory) is True
-        return [self._place(f.TX_DISABLED)] if offered_here else []
+        said = said_by(self._effects, f.TX_DISABLED.name)
+        own = not self._passive and offered(f.TX_DISABLED, self._memory) is True
+        return [self._place(f.TX_DISABLED)] if (own if said is None else said) else []
 
     def _place(self, field: Field) -> Item:
         return place(field, lanes=self._lanes)

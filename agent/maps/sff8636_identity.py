@@ -31,9 +31,9 @@ _RJ45: Final = 0x22
 
 
 def identity(
-    memory: Memory, identifier: int, checksums: Mapping[str, bool | None], *, rx_power: bool
+    memory: Memory, identifier: int, checksums: Mapping[str, bool | None]
 ) -> tuple[Module, tuple[Trouble, ...]]:
-    """The module, and what is wrong with what it says; `rx_power` tells whether it measures receive power."""
+    """The module, and what is wrong with what it says."""
     revision = memory.byte(f.REVISION.offset) or 0
     old = revision < f.REVISION_SFF8636 and identifier in _OLD_IDENTIFIERS
     technology = read(f.TECHNOLOGY, memory)
@@ -66,7 +66,6 @@ def identity(
         "power_class": power,
         **_lengths(memory, code, cable=media in CABLES),
         "attenuation_db": _attenuation(memory, code) if copper else None,
-        "rx_power_type": _rx_power_type(memory) if rx_power else None,
         "nominal_bit_rate_bits_per_second": _bit_rate(memory),
         "encoding": None if encoding is None else sff8024.label(sff8024.ENCODINGS_SFF8636, encoding),
         "encoding_code": encoding,
@@ -94,11 +93,6 @@ def _number(memory: Memory, field: Field) -> float | None:
     """The only value of a field; None when it is unread or 0, which says "not given"."""
     values = read(field, memory)
     return (values[0] or None) if values else None
-
-
-def _rx_power_type(memory: Memory) -> str | None:
-    average = f.RX_POWER_AVERAGE.read(memory)
-    return None if average is None else "average" if average else "oma"
 
 
 def _power(memory: Memory, *, old: bool) -> tuple[int | None, float | None]:

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 from fractions import Fraction
 from typing import Final, cast
 
 from agent.maps.api import Plan
+from agent.maps.quirks import Effects, Quirk, builtin, effects
 from agent.memory import Memory, Span
 from agent.model import Bounds, Module, Trouble
 from agent.plan import Part, compile_plan
@@ -50,6 +51,7 @@ class SffDescription:
     clear_on_read: tuple[Span, ...] = ()
     errors: tuple[Trouble, ...] = ()
     banks: int = 1
+    effects: Effects = field(default_factory=Effects)
 
     def plan(self, *, flags: bool = True, slow: bool = False) -> Plan:
         """See `agent.maps.api.Description`."""
@@ -68,6 +70,29 @@ def module_of(facts: Mapping[str, object]) -> Module:
     """The module without the facts that are not known: None and empty ones."""
     return cast(
         "Module", {key: fact for key, fact in facts.items() if fact is not None and fact not in ("", [], {})}
+    )
+
+
+def quirks_of(own: Iterable[Quirk], module: Module, technology: int | None = None) -> Effects:
+    """What the quirk data, built in and the user's own, says of a module."""
+    return effects((*builtin(), *own), module, technology)
+
+
+def said_by(found: Effects, name: str) -> bool | None:
+    """Whether the quirk data offers something, or denies it; None: the module's own word counts."""
+    return False if name in found.not_offered else True if name in found.offered else None
+
+
+def as_said(field: Field, found: Effects) -> Field:
+    """The field where, and with the scale that, the quirk data has it."""
+    change = found.replace.get(field.name)
+    if change is None:
+        return field
+    return replace(
+        field,
+        page=field.page if change.page is None else change.page,
+        offset=field.offset if change.offset is None else change.offset,
+        lsb=field.lsb if change.lsb is None else change.lsb,
     )
 
 
