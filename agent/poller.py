@@ -18,8 +18,7 @@ from typing import Final
 
 from agent.errors import BusHung, OpticError
 from agent.identification import Identify
-from agent.latches import Latches
-from agent.model import Module, ModuleChange, ModuleEvent, PollFailed, PollTiming, Reading, Trouble
+from agent.model import Module, PollFailed, PollTiming, Reading, Trouble
 from agent.portjob import Outcome, Polled, PortJob, PortSetup
 from agent.schedule import Budget, Slot
 from agent.state import BusHealth, Event, Hub
@@ -148,7 +147,8 @@ class _Bus:
             slot.due = min(slot.due, slot.soon_at)
         port.due = slot.due
         self._health(polled)
-        self._poller.take(port.name, polled.events)
+        for event in polled.events:
+            self._hub.publish(event)
         self._hub.publish(PollTiming(self.name, polled.bus_s, overruns if port.polled else 0, polled.work_s))
         self._answer(port, polled.events)
         if not port.polled:
@@ -185,7 +185,10 @@ class _Bus:
 
 
 class Poller:
-    """All buses of this host. `ready` is set once every port was polled."""
+    """All buses of this host. `ready` is set once every port was polled.
+
+    `expected` tells who was last in a port's cage, before this run; another module now is a swap.
+    """
 
     def __init__(
         self,
@@ -195,15 +198,16 @@ class Poller:
         identify: Identify,
         wall: Callable[[], float],
         options: PollerOptions | None = None,
+        expected: Callable[[str], Module] | None = None,
         on_exhausted: Callable[[str], None] | None = None,
     ) -> None:
         self.hub = hub
         self.options = options or PollerOptions()
         self.wall = wall
         self.ready = asyncio.Event()
-        self.latches: dict[str, Latches] = {}
         self._setups = tuple(setups)
         self._identify = identify
+        self._expected = expected
         self._on_exhausted = on_exhausted
         self._buses: dict[str, _Bus] = {}
         self._ports: dict[str, tuple[_Bus, _Port]] = {}
@@ -253,18 +257,6 @@ class Poller:
 
     # Called by the buses.
 
-    def take(self, port: str, events: tuple[Event, ...]) -> None:
-        """Publish what a poll found."""
-        for event in events:
-            if isinstance(event, Reading):
-                latches = self.latches.get(port)
-                if latches is None:
-                    latches = self.latches[port] = Latches()
-                latches.update(event.time, event.flags, event.lane_flags)
-            elif isinstance(event, ModuleEvent) and event.change is ModuleChange.SWAPPED and port in self.latches:
-                self.latches[port].clear()
-            self.hub.publish(event)
-
     def first_poll(self) -> None:
         """One port more was polled for the first time."""
         self._unpolled -= 1
@@ -296,7 +288,9 @@ class Poller:
 
     def _known_module(self, port: str) -> Module | None:
         reading = self.hub.local.port(port).reading
-        return reading.module if reading is not None else None
+        if reading is not None:
+            return reading.module
+        return self._expected(port) if self._expected is not None else None
 
     async def _end(self, pool: WorkerPool) -> None:
         closing: list[asyncio.Future[None]] = []

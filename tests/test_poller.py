@@ -11,9 +11,8 @@ from typing import TypeVar
 import pytest
 
 from agent import quantities as q
-from agent.latches import Where
 from agent.memory import Span
-from agent.model import ModuleChange, ModuleEvent, PollFailed, PollTiming, Reading
+from agent.model import Module, ModuleChange, ModuleEvent, PollFailed, PollTiming, Reading
 from agent.poller import Poller, PollerOptions, PortSetup
 from agent.session import Intervals
 from agent.state import BusHealth, Discarded, Event, Hub
@@ -259,16 +258,18 @@ async def test_an_absurd_sample_is_discarded_and_counted() -> None:
         assert [(e.reason, e.port) for e in rig.of(Discarded)] == [("temperature_jump", "swp0.0")]
 
 
-async def test_latched_flags_are_kept_by_port() -> None:
-    async with Rig(period_s=60.0).running() as rig:
-        module = rig.modules["swp0.0"]
-        for _ in range(2):
-            module.put(Span(147, 1, page=0x11), b"\x04")
-            module.put(Span(147, 1, page=0x11), b"\x00")
-            await rig.poller.read_now("swp0.0")
-            await rig.poller.read_now("swp0.0")
-        latch = rig.poller.latches["swp0.0"].entries[Where("rx_los", 3)]
-        assert (latch.count, latch.active) == (2, False)
+async def test_another_module_than_before_the_restart_is_a_swap() -> None:
+    rig = Rig(ports=2)
+    before = Module(vendor_name="ACME", part_number="TINY-400", serial_number="SNswp0.0")
+
+    def expected(_: str) -> Module:
+        return before
+
+    rig.poller._expected = expected
+    async with rig.running():
+        pass
+    changes = {event.port: event.change for event in rig.of(ModuleEvent)}
+    assert changes == {"swp0.0": ModuleChange.INSERTED, "swp0.1": ModuleChange.SWAPPED}
 
 
 async def test_one_crossing_of_the_event_loop_a_poll_at_most() -> None:
