@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 I2C_MODULE: Final = 0x50
 """7-bit address of every module (A0h/A1h on the wire)."""
@@ -148,6 +148,15 @@ class ModuleMemory(Protocol):
 
     def close(self) -> None:
         """Release what the way in holds; the next read opens it again."""
+        ...
+
+
+@runtime_checkable
+class Parks(Protocol):
+    """A `ModuleMemory` that leaves a page selected behind it, which other readers of the module may not expect."""
+
+    def park(self) -> None:
+        """Called behind a series of reads. Raises a DriverError."""
         ...
 
 

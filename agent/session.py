@@ -5,16 +5,17 @@ what does not fit into its deadline (the static pages of a slow module) is conti
 are made here; which page is selected for them is the driver's business.
 """
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from agent.errors import DecodeError
-from agent.identification import IDENTIFIER, Identification, Identify, Reads
+from agent.errors import DecodeError, DriverError
+from agent.identification import IDENTIFIER, Identification, Identify, Meter, Reads
 from agent.latches import with_flags
 from agent.maps.api import Description, Plan, Values, overlay
-from agent.memory import ModuleMemory, Shape, Span
+from agent.memory import ModuleMemory, Parks, Shape, Span
 from agent.model import Module, ModuleChange, Trouble
 from agent.plausibility import Plausibility, blank, floating
 from agent.quantities import DATA_PATH_STATE_CHANGED, MODULE_STATE_CHANGED
@@ -97,6 +98,7 @@ class ModuleSession:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.memory = memory
+        self.meter = Meter()
         self._identify = identify
         self._intervals = intervals or Intervals()
         self._flags = flags
@@ -131,7 +133,7 @@ class ModuleSession:
 
     def probe(self) -> Refresh:
         """One byte: is somebody there? Says nothing of a module that answers, but for a removal."""
-        reads = Reads(self.memory, float("inf"), clock=self._clock)
+        reads = Reads(self.memory, float("inf"), self.meter, clock=self._clock)
         if reads.get(IDENTIFIER) is not None:
             self._missed = 0
             return Refresh(present=True, description=self.description)
@@ -142,7 +144,7 @@ class ModuleSession:
         the slow families have as much again.
         """
         self._deadline_s = deadline_s
-        reads = Reads(self.memory, self._clock() + deadline_s, clock=self._clock)
+        reads = Reads(self.memory, self._clock() + deadline_s, self.meter, clock=self._clock)
         try:
             known = self._known
             if known is None:
@@ -153,6 +155,12 @@ class ModuleSession:
         except DecodeError as exc:
             self._forget()
             return Refresh(present=True, failure=Trouble(exc.reason, str(exc)))
+        finally:
+            if isinstance(self.memory, Parks) and reads.bus_error is None:
+                with contextlib.suppress(
+                    DriverError
+                ):  # a courtesy to others; what is wrong shows with the next read
+                    self.memory.park()
 
     # -- a module that is known ---------------------------------------------------------------------------
 

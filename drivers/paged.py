@@ -79,8 +79,10 @@ class PagedMemory:
         return self._bus.transfer(address, bytes((offset,)), n)
 
     def park(self) -> None:
-        """Leave page 00h (and bank 0) selected, as kernel drivers and other readers expect to find it."""
-        if self._away:
+        """Select page 00h again where others expect it: kernel drivers on SFF modules, and readers that know of no
+        banks. On a CMIS module with one bank everybody selects for himself, and a select a refresh is saved.
+        """
+        if self._away and (self._shape.family != "cmis" or self._banked):
             address = I2C_DIAGNOSTICS if self._shape.family == "sff8472" else I2C_MODULE
             self._write_select(address, 0, 0)
             self._away = False

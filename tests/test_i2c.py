@@ -95,8 +95,17 @@ def test_one_bank_never_writes_bank_select(adapter: FakeAdapter) -> None:
     memory.shape = CMIS
     memory.read(Span(128, 8, page=0x11))
     memory.park()
+    assert [m.data.hex() for m in adapter.log if not m.read and len(m.data) > 1] == ["7f11"]
+
+
+def test_a_sweep_over_banks_ends_on_bank_0(adapter: FakeAdapter) -> None:
+    memory = PagedMemory(bus_of(adapter))
+    memory.shape = Shape("cmis", flat=False, banks=2)
+    for bank in (0, 1):
+        memory.read(Span(154, 48, page=0x11, bank=bank))
     memory.park()
-    assert [m.data.hex() for m in adapter.log if not m.read and len(m.data) > 1] == ["7f11", "7f00"]
+    memory.park()
+    assert [m.data.hex() for m in adapter.log if not m.read and len(m.data) > 1] == ["7e0011", "7e0111", "7e0000"]
 
 
 def test_nothing_is_written_before_the_shape_is_known(adapter: FakeAdapter) -> None:
@@ -156,6 +165,8 @@ def test_sff8636_uses_byte_127_alone() -> None:
     memory.shape = Shape("sff8636", flat=False)
     assert memory.read(Span(128, 3, page=3)) == b"\x03\x03\x03"
     assert [m.data.hex() for m in adapter.log] == ["7f03", "7f", "03", "80", "030303"]
+    memory.park()
+    assert adapter.log[-1].data.hex() == "7f00"
 
 
 def sfp_module(*, paging: bool) -> FakeModule:
