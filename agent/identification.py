@@ -23,18 +23,33 @@ Identify = Callable[[Memory], MemoryMap]
 """Which map the first bytes of a module call for; raises DecodeError for none."""
 
 
+class Meter:
+    """How long the reads of a session took, in seconds."""
+
+    __slots__ = ("seconds",)
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def take(self) -> float:
+        """What came together since it was last asked."""
+        seconds, self.seconds = self.seconds, 0.0
+        return seconds
+
+
 class Reads:
     """The reads of one call: counts what failed, watches the deadline, never stops at the first hole.
 
     After a `BusError` nothing more is read: the bus has to be opened again first.
     """
 
-    __slots__ = ("absent", "bus_error", "clock", "deadline", "failed", "good", "memory", "troubles")
+    __slots__ = ("absent", "bus_error", "clock", "deadline", "failed", "good", "memory", "meter", "troubles")
 
     def __init__(
-        self, memory: ModuleMemory, deadline: float, *, clock: Callable[[], float] = time.monotonic
+        self, memory: ModuleMemory, deadline: float, meter: Meter, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.memory = memory
+        self.meter = meter
         self.clock = clock
         self.deadline = deadline
         self.absent = self.failed = self.good = 0
@@ -43,7 +58,8 @@ class Reads:
 
     def again(self, *, more_s: float = 0.0) -> "Reads":
         """Counted anew, with the same deadline or `more_s` seconds from now."""
-        return Reads(self.memory, self.clock() + more_s if more_s else self.deadline, clock=self.clock)
+        deadline = self.clock() + more_s if more_s else self.deadline
+        return Reads(self.memory, deadline, self.meter, clock=self.clock)
 
     def take(self, other: "Reads") -> None:
         """Count what another went through."""
@@ -65,6 +81,7 @@ class Reads:
             if self.bus_error is None:
                 self.troubles.append(Trouble("deadline", f"no time left to read {span}"))
             return None
+        begun = time.perf_counter()
         try:
             data = self.memory.read(span)
         except DriverError as exc:
@@ -74,6 +91,8 @@ class Reads:
             if isinstance(exc, BusError):
                 self.bus_error = exc
             return None
+        finally:
+            self.meter.seconds += time.perf_counter() - begun
         self.good += 1
         return data
 

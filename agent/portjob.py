@@ -8,7 +8,7 @@ from typing import Final
 
 from agent.errors import OpticError
 from agent.identification import Identify
-from agent.memory import ModuleMemory, Shape, Span
+from agent.memory import ModuleMemory
 from agent.model import Module, ModuleEvent, PollFailed, Reading, Trouble
 from agent.session import Intervals, ModuleSession, Refresh
 from agent.state import Discarded, Event
@@ -58,34 +58,6 @@ class Polled:
 _UNREACHABLE: Final = frozenset({Outcome.ABSENT, Outcome.UNCONFIRMED})
 
 
-class _Timed:
-    """A way in that knows how long it was in use."""
-
-    __slots__ = ("_memory", "bus_s")
-
-    def __init__(self, memory: ModuleMemory) -> None:
-        self._memory = memory
-        self.bus_s = 0.0
-
-    @property
-    def shape(self) -> Shape:
-        return self._memory.shape
-
-    @shape.setter
-    def shape(self, shape: Shape) -> None:
-        self._memory.shape = shape
-
-    def read(self, span: Span) -> bytes:
-        begun = time.perf_counter()
-        try:
-            return self._memory.read(span)
-        finally:
-            self.bus_s += time.perf_counter() - begun
-
-    def close(self) -> None:
-        self._memory.close()
-
-
 class PortJob:
     """One port in the thread of its bus. `bus_failed` closes all ways into the bus: only then it opens anew."""
 
@@ -110,7 +82,6 @@ class PortJob:
         self._wall = wall
         self._clock = clock
         self._sleep = sleep
-        self._way: _Timed | None = None
         self._session: ModuleSession | None = None
         self._expected: Module = expected or {}
         self._last = Outcome.FAILED
@@ -154,9 +125,8 @@ class PortJob:
     def _ready(self) -> ModuleSession:
         if self._session is None:
             setup = self.setup
-            self._way = _Timed(setup.open())
             self._session = ModuleSession(
-                self._way,
+                setup.open(),
                 identify=self._identify,
                 intervals=setup.intervals,
                 flags=setup.flags,
@@ -180,9 +150,9 @@ class PortJob:
 
     def _took(self, polled: Polled, begun: float) -> Polled:
         took = time.perf_counter() - begun
-        if self._way is None:
+        if self._session is None:
             return polled
-        bus_s, self._way.bus_s = self._way.bus_s, 0.0
+        bus_s = self._session.meter.take()
         return replace(polled, bus_s=bus_s, work_s=max(0.0, took - bus_s))
 
     def _events(self, refresh: Refresh, now: float) -> tuple[Event, ...]:

@@ -99,6 +99,7 @@ class ModuleSession:
     ) -> None:
         self.memory = memory
         self.meter = Meter()
+        self._park = memory.park if isinstance(memory, Parks) else None
         self._identify = identify
         self._intervals = intervals or Intervals()
         self._flags = flags
@@ -156,11 +157,9 @@ class ModuleSession:
             self._forget()
             return Refresh(present=True, failure=Trouble(exc.reason, str(exc)))
         finally:
-            if isinstance(self.memory, Parks) and reads.bus_error is None:
-                with contextlib.suppress(
-                    DriverError
-                ):  # a courtesy to others; what is wrong shows with the next read
-                    self.memory.park()
+            if self._park is not None and reads.bus_error is None:
+                with contextlib.suppress(DriverError):  # a courtesy: what is wrong shows with the next read
+                    self._park()
 
     # -- a module that is known ---------------------------------------------------------------------------
 
