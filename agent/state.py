@@ -161,6 +161,10 @@ class Hub:
         """Call `callback` with every event of exactly this type from now on."""
         self._subscribers.setdefault(kind, []).append(callback)  # type: ignore[arg-type]
 
+    def unsubscribe(self, kind: type[E_], callback: Callable[[E_], None]) -> None:
+        """Call `callback` no more."""
+        self._subscribers[kind].remove(callback)  # type: ignore[arg-type]  # as in subscribe
+
     def publish(self, event: Event) -> None:
         """Update the state, then tell the subscribers."""
         if isinstance(event, Reading):

@@ -164,13 +164,13 @@ class HostCounterReader:
         self._period_s = period_s
         self._fallen: set[str] = set()
         self._wake = asyncio.Event()
-        hub.subscribe(LinkEvent, self._on_link)
 
     async def run(self) -> None:
         """Until cancelled."""
         pool = WorkerPool(spares=SPARES)
         worker = pool.worker("host counters")
         due = time.monotonic()
+        self._hub.subscribe(LinkEvent, self._on_link)
         try:
             while True:
                 if time.monotonic() >= due:
@@ -185,6 +185,7 @@ class HostCounterReader:
                     ports = {port: netdev for port, netdev in self._ports().items() if port in fallen}
                     await self._read(worker, ports)
         finally:
+            self._hub.unsubscribe(LinkEvent, self._on_link)
             await pool.stop()
             self._side.close()
 
