@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from agent.errors import ConfigError
+from agent.maps import load_quirks
 from agent.rules_config import check_rule
 from agent.sources import SourceName, parse_source
 
@@ -44,6 +45,8 @@ class Agent(Section):
     profile: Profile = "standard"
     read_flags: bool = True
     """Read the clear-on-read flags; false where another daemon owns them."""
+    quirks: Path | None = None
+    """Your own rows of what single modules do otherwise than specified (TOML, see agent/maps/quirks.toml)."""
     peers: Path | None = None
     """A file that says which port is at the other end of each link (TOML, see agent/peers.py)."""
     sys_root: Path = Path("/sys")
@@ -138,7 +141,7 @@ class EthtoolSource(ModuleSource):
 
     type: Literal["ethtool"]
     netdev: str = Field(min_length=1)
-    """`eth2`; `*` for every interface that is hardware, those that appear later included."""
+    """`eth2`; `*` for every interface whose card can read modules, those that appear later included."""
     netns: str = ""
     """Network namespace of the interface, as `ip netns` names it."""
     timeout: float = Field(default=5.0, ge=0.05, le=60)
@@ -148,12 +151,18 @@ class EthtoolSource(ModuleSource):
     host_counters: bool = True
     """Read FEC, InfiniBand and link counters of the host's side too."""
 
-    def source(self, netdev: str = "") -> SourceName:
-        """The same as a source name, for one interface."""
+    @model_validator(mode="after")
+    def _one_namespace(self) -> Self:
+        if self.netns and any(sign in self.netdev for sign in "*?["):
+            raise ValueError("a pattern looks for interfaces of this network namespace only: leave netns out")
+        return self
+
+    def source(self) -> SourceName:
+        """The same as a source name."""
         options = {"timeout": str(self.timeout)}
         if self.netns:
             options["netns"] = self.netns
-        return SourceName("ethtool", netdev or self.netdev, options)
+        return SourceName("ethtool", self.netdev, options)
 
 
 class PluginSource(ModuleSource):
@@ -320,14 +329,17 @@ def of_document(document: Mapping[str, object], *, name: str, text: str = "") ->
 
 
 def load(path: Path) -> Config:
-    """The config in a file. Raises ConfigError."""
+    """The config in a file; the quirk rows that it names are checked with it. Raises ConfigError."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as exc:
         raise ConfigError(f"{path}: {exc.strerror}", hint="give another file with --config") from exc
     except UnicodeDecodeError as exc:
         raise ConfigError(f"{path}: not UTF-8 text (byte {exc.start})") from exc
-    return parse(text, name=str(path))
+    loaded = parse(text, name=str(path))
+    if loaded.agent.quirks is not None:
+        load_quirks(loaded.agent.quirks)
+    return loaded
 
 
 def _explain(error: ValidationError, text: str, name: str) -> list[str]:

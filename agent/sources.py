@@ -9,7 +9,7 @@ A driver is a class registered in the entry-point group `opticd.drivers` under t
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 from urllib.parse import parse_qsl
 
 from agent.errors import ConfigError
@@ -37,7 +37,8 @@ class Cage:
 
     `bus`: reads of cages on the same bus run one after the other, on one thread; `port`: its name until the config
     gives a better one; `source`: its name in readings, without options; `owner`: the daemon that also reads these
-    modules ("" for none): clear-on-read flags belong to it unless the config says otherwise.
+    modules ("" for none): clear-on-read flags belong to it unless the config says otherwise; `netdev`: the network
+    interface of the port, where the way in is one.
     """
 
     source: str
@@ -45,6 +46,7 @@ class Cage:
     bus: str
     memory: ModuleMemory
     owner: str = ""
+    netdev: str = ""
 
 
 class Driver(Protocol):
@@ -52,6 +54,15 @@ class Driver(Protocol):
 
     def open(self, address: str, options: "Options") -> Cage:
         """The cage at `address`. Touches no hardware yet. Raises ConfigError for what it does not understand."""
+        ...
+
+
+@runtime_checkable
+class Expands(Protocol):
+    """A driver whose addresses may be patterns."""
+
+    def expand(self, address: str) -> list[str]:
+        """The addresses that a pattern matches now. Raises OpticError."""
         ...
 
 

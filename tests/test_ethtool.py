@@ -32,6 +32,7 @@ from agent.sources import Options
 from drivers import ethtool_ioctl
 from drivers.ethtool import EthtoolDriver, EthtoolMemory, card
 from drivers.ethtool_kernel import Kernel, kernel
+from drivers.netdevs import Candidate
 from fakes.ethtool import FakeCard, FakeKernel
 from fakes.module import FakeModule
 from tests.contract_suite import cmis_image, sfp_image
@@ -368,6 +369,23 @@ def test_sources_and_their_options(tmp_path: Path) -> None:
     for name in ("", "a b", "eth0/1", "x" * 200):
         with pytest.raises(ConfigError):
             driver.open(name, Options({}, of=name))
+
+
+def test_a_pattern_finds_cards_that_can_read(fake: FakeKernel) -> None:
+    fake.cards["eth1"] = FakeCard(FakeModule(cmis_image()))
+    fake.cards["eth1"].module.remove()
+    fake.cards["eth2"] = FakeCard(FakeModule(cmis_image()), by_page=False)  # a copper port
+    names = ("eth0", "eth1", "eth2", "eth9", "usb0")  # eth9 is gone by now
+    driver = EthtoolDriver(
+        doors=lambda _: doors(fake),
+        owner=lambda: "",
+        candidates=lambda: tuple(Candidate(name, "mlx5_core", "") for name in names),
+    )
+    assert driver.expand("eth*") == ["eth0", "eth1"]
+    assert driver.expand("*") == ["eth0", "eth1"]
+    assert driver.expand("eth2") == ["eth2"]
+    fake.privileged = False
+    assert driver.expand("eth?")[0] == "eth0"
 
 
 def test_ports_of_one_card_share_a_thread(tmp_path: Path) -> None:
