@@ -45,21 +45,6 @@ class Found:
         return self.source.partition(":")[0]
 
 
-def scan(*, everything: bool = False) -> Iterator[Found]:
-    """Everything on this host, one after the other as it is found; what cannot be listed is a failed way."""
-    ways: dict[str, Callable[[], Iterator[Found]]] = {
-        "ethtool": interfaces,
-        "sysfs": eeprom_files,
-        "i2c": lambda: i2c_buses(everything=everything),
-        "serial": serial_bridges,
-    }
-    for kind, look in ways.items():
-        try:
-            yield from look()
-        except DriverError as exc:
-            yield Found(f"{kind}:", kind, "failed", str(exc))
-
-
 def eeprom_files(*, sys: Path = _SYS, files: FileCalls | None = None) -> Iterator[Found]:
     """EEPROM files of transceivers: optoe's, and at24's where a module is behind it."""
     for device in _devices(sys, r"\d+-0050"):
