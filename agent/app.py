@@ -61,6 +61,7 @@ class Daemon:
             groups={f"{group.kind} {group.name}": group.ports for group in config.group},
         )
         self.poller: Poller | None = None
+        self._quirks = opening.own_quirks(config)
         self._stop = asyncio.Event()
         self._exit_code = 0
         self._reload = asyncio.Event()
@@ -170,7 +171,7 @@ class Daemon:
             self.poller = Poller(
                 self.hub,
                 wanted.setups,
-                identify=maps.identify,
+                identify=maps.Maps(self._quirks).identify,
                 wall=time.time,
                 options=PollerOptions(),
                 on_exhausted=self._exhausted,
@@ -230,6 +231,7 @@ class Daemon:
             waiting, self._reload_done = self._reload_done, []
             try:
                 fresh = self._load()
+                quirks = opening.own_quirks(fresh)
             except ConfigError as exc:
                 for line in str(exc).splitlines():
                     _log.error("reload: %s", line)
@@ -243,7 +245,8 @@ class Daemon:
                 each.set_result(None)
             if fresh.exporter != self.config.exporter:
                 _log.warning("reload: changes of [exporter] take effect after a restart")
-            if fresh.source != self.config.source or fresh.agent != self.config.agent:
+            if (fresh.source, fresh.agent, quirks) != (self.config.source, self.config.agent, self._quirks):
+                self._quirks = quirks
                 _log.info("reload: sources are opened anew")
                 return fresh
             self.config = fresh

@@ -7,6 +7,8 @@ from functools import partial
 from agent.config import Config
 from agent.errors import ConfigError, OpticError
 from agent.links import Links
+from agent.maps import load_quirks
+from agent.maps.quirks import Quirk
 from agent.memory import ModuleMemory
 from agent.portjob import PortSetup
 from agent.session import Intervals
@@ -69,6 +71,11 @@ def open_all(config: Config) -> Wanted:
             wanted.netdevs[section.netdev] = cages[0].port
     _refuse_twice(setup.port for setup in wanted.setups)
     return wanted
+
+
+def own_quirks(config: Config) -> tuple[Quirk, ...]:
+    """The user's own quirk rows. Raises ConfigError."""
+    return load_quirks(config.agent.quirks) if config.agent.quirks is not None else ()
 
 
 def _refuse_twice(ports: Iterable[str]) -> None:

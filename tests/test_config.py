@@ -83,3 +83,18 @@ def test_a_file_that_is_not_text(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match="not UTF-8"):
         config.load(path)
+
+
+def test_the_quirk_rows_that_a_file_names_are_checked_with_it(tmp_path: Path) -> None:
+    quirks = tmp_path / "own.toml"
+    path = tmp_path / "opticd.toml"
+    path.write_text(f"[agent]\nquirks = '{quirks}'\n")
+    with pytest.raises(ConfigError, match=r"own\.toml: .*No such file"):
+        config.load(path)
+    quirks.write_text('[[quirk]]\nname = "x"\nsetle_s = 0.02\n')
+    with pytest.raises(
+        ConfigError, match=r"own\.toml: quirk\[0\]\.setle_s: unknown key, did you mean 'settle_s'\?"
+    ):
+        config.load(path)
+    quirks.write_text('[[quirk]]\nname = "x"\nsettle_s = 0.02\n')
+    assert config.load(path).agent.quirks == quirks

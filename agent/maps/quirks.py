@@ -1,8 +1,9 @@
 """Quirks as data: rows of `quirks.toml` and of the user's own file, and which of them apply to a module."""
 
+import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from fractions import Fraction
@@ -10,10 +11,11 @@ from functools import cache
 from importlib import resources
 from typing import Annotated, Final, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from agent.errors import ConfigError
 from agent.model import Module
+from agent.quantities import FLAGS, QUANTITIES
 
 T_ = TypeVar("T_")
 Page = Literal["coherent", "linear", "lasers"]
@@ -28,7 +30,21 @@ def _fraction(value: object) -> object:
         raise ValueError("expected a fraction such as '1/10000000'") from None
 
 
+_QUANTITIES: Final = frozenset(quantity.key for quantity in QUANTITIES)
+_KEYS: Final = _QUANTITIES | {flag.name for flag in FLAGS} | {"tx_disabled"}
+
+
+def _known(name: str, names: Iterable[str]) -> str:
+    if name in names:
+        return name
+    near = difflib.get_close_matches(name, names, n=1)
+    raise ValueError(f"a reading has no {name!r}{f', did you mean {near[0]!r}?' if near else ''}")
+
+
 Lsb = Annotated[Fraction, BeforeValidator(_fraction)]
+Key = Annotated[str, AfterValidator(lambda name: _known(name, _KEYS))]
+"""What a reading calls a monitor or a flag."""
+QuantityKey = Annotated[str, AfterValidator(lambda name: _known(name, _QUANTITIES))]
 
 
 class _Row(BaseModel):
@@ -63,9 +79,9 @@ class Quirk(_Row):
     firmware: str = Field(default="", pattern=r"^(\d+\.\d+)?(-(\d+\.\d+)?)?$")
     identifier: int | None = None
     media_technology: tuple[int, ...] = ()
-    offered: tuple[str, ...] = ()
-    not_offered: tuple[str, ...] = ()
-    replace: dict[str, Replacement] = {}
+    offered: tuple[Key, ...] = ()
+    not_offered: tuple[Key, ...] = ()
+    replace: dict[QuantityKey, Replacement] = {}
     banks: int | None = Field(default=None, ge=1, le=8)
     staged_applications: bool = False
     pages: tuple[Page, ...] = ()
@@ -116,8 +132,19 @@ def parse(text: str, *, name: str) -> tuple[Quirk, ...]:
     except tomllib.TOMLDecodeError as exc:
         raise ConfigError(f"{name}: {exc}") from exc
     except ValidationError as exc:
-        lines = [f"{name}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors(include_url=False)]
-        raise ConfigError("\n".join(lines)) from exc
+        raise ConfigError("\n".join(f"{name}: {line}" for line in _explain(exc))) from exc
+
+
+def _explain(error: ValidationError) -> Iterator[str]:
+    """One line a mistake: where, what, and the key that was perhaps meant."""
+    for item in error.errors(include_url=False):
+        where = ".".join(f"[{part}]" if isinstance(part, int) else part for part in item["loc"]).replace(".[", "[")
+        message = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            known = [*_File.model_fields, *Quirk.model_fields, *Replacement.model_fields]
+            near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1)
+            message = f"unknown key{f', did you mean {near[0]!r}?' if near else ''}"
+        yield f"{where}: {message}"
 
 
 @cache
