@@ -128,7 +128,7 @@ class Alerts:
         for finding in port.flap_findings(self._on[Happening.LINK_FLAP], event.monotonic):
             port.step(finding, edge)
         port.waiting.append(event)
-        return out + self._showing.settle(port, at)
+        return out + self._showing.settle(port, Instant(at.monotonic, event.time))
 
     def figures(
         self, device: str, name: str, figures: Mapping[str, Mapping[int, float]], at: Instant

@@ -55,8 +55,10 @@ class Outbox:
         self._store = Store(path, limits or Limits())
         self._stored = 0
         self._on_the_way = 0
+        self._early: list[Message] | None = []
+        """What came before the database was open: its ids are not known yet. None afterwards."""
         self.changed: Final = asyncio.Event()
-        """Set when something was stored or dropped; whoever waits for it clears it."""
+        """Set when something new is stored, or was dropped; whoever waits for it clears it."""
         self.dropped: Final[Counter[str]] = Counter()
         self.durable = path is not None
         """False while new messages would not survive the end of the process."""
@@ -79,6 +81,9 @@ class Outbox:
         left: Left = await self._ask(self._store.open)
         self.last_id = left.last_id
         self.newest.update(left.newest)
+        early, self._early = self._early or [], None
+        for message in early:
+            self._add(message)
         self._report(0, ())
 
     async def close(self) -> None:
@@ -88,13 +93,20 @@ class Outbox:
             await asyncio.to_thread(self._thread.join)
             self._thread = None
 
-    def put(self, topic: str, severity: int, state: str, payload: bytes) -> None:
+    def put(self, base: str, topic: str, severity: int, state: str, payload: bytes) -> None:
         """Add a message; it is sent once the disk has it."""
-        self.last_id += 1
         self._on_the_way += 1
-        if topic:
-            self.newest[topic] = self.last_id
-        self._jobs.put(_Put(Message(self.last_id, topic, severity, state, self._clock(), payload)))
+        message = Message(0, base, topic, severity, state, self._clock(), payload)
+        if self._early is None:
+            self._add(message)
+        else:
+            self._early.append(message)
+
+    def _add(self, message: Message) -> None:
+        self.last_id += 1
+        if message.topic:
+            self.newest[message.topic] = self.last_id
+        self._jobs.put(_Put(message._replace(id=self.last_id)))
 
     def ack(self, messages: Iterable[Message]) -> None:
         """The broker has these: forget them."""
@@ -156,7 +168,8 @@ class Outbox:
             self.dropped["corrupt"] += self._store.corrupted
             self._store.corrupted = 0
             self.orphans.update(self.newest)
-        self.changed.set()
+        if taken or drops or self.orphans:
+            self.changed.set()
 
     # ---- the thread ---------------------------------------------------------------------------------------
 

@@ -29,19 +29,22 @@ RETRY_S: Final = 10.0
 """Seconds between two tries with a disk that failed."""
 _CREATE: Final = """
 CREATE TABLE IF NOT EXISTS outbox (
-    id INTEGER PRIMARY KEY, topic TEXT NOT NULL, severity INTEGER NOT NULL, state TEXT NOT NULL,
+    id INTEGER PRIMARY KEY, base TEXT NOT NULL, topic TEXT NOT NULL, severity INTEGER NOT NULL, state TEXT NOT NULL,
     time REAL NOT NULL, payload BLOB NOT NULL
 )
 """
-_COLUMNS: Final = "id, topic, severity, state, time, payload"
-_INSERT: Final = f"INSERT OR REPLACE INTO outbox ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608  # constants
+_COLUMNS: Final = "id, base, topic, severity, state, time, payload"
+_INSERT: Final = f"INSERT INTO outbox ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  # constants
 
 
 class Message(NamedTuple):
-    """One message on its way. `topic` is that of its alert, '' for a link event that belongs to none."""
+    """One message on its way."""
 
     id: int
+    base: str
+    """Base topic of its device."""
     topic: str
+    """Topic of its alert, '' for a link event that belongs to none."""
     severity: int
     state: str
     time: float

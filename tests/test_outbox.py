@@ -32,7 +32,7 @@ async def opened(
 
 
 def put(outbox: Outbox, text: str, *, topic: str = "", severity: int = CRITICAL, state: str = "firing") -> None:
-    outbox.put(topic, severity, state, text.encode())
+    outbox.put("opticd/leaf", topic, severity, state, text.encode())
 
 
 async def everything(outbox: Outbox) -> list[Message]:
@@ -73,10 +73,22 @@ async def test_what_waits_survives_a_restart_and_ids_go_on(tmp_path: Path) -> No
         put(outbox, "d")
         found = await everything(outbox)
         assert texts(found) == ["b", "c", "d"]
-        assert [(m.id, m.topic, m.severity, m.state) for m in found[:2]] == [
-            (2, "t/1", CRITICAL, "resolved"),
-            (3, "t/2", WARNING, "firing"),
+        assert [(m.id, m.base, m.topic, m.severity, m.state) for m in found[:2]] == [
+            (2, "opticd/leaf", "t/1", CRITICAL, "resolved"),
+            (3, "opticd/leaf", "t/2", WARNING, "firing"),
         ]
+
+
+async def test_what_is_put_before_the_database_is_open_comes_behind_what_it_has(tmp_path: Path) -> None:
+    async with opened(tmp_path / "o.db") as outbox:
+        put(outbox, "a", topic="t/1")
+        await everything(outbox)
+    late = Outbox(tmp_path / "o.db")
+    put(late, "b", topic="t/1")
+    assert late.messages == 1
+    await late.open()
+    assert (texts(await everything(late)), late.newest, late.messages) == (["a", "b"], {"t/1": 2}, 2)
+    await late.close()
 
 
 CHILD = """
@@ -88,7 +100,7 @@ async def main():
     outbox = Outbox(Path(sys.argv[1]))
     await outbox.open()
     for number in range(500):
-        outbox.put("", 2, "firing", str(number).encode())
+        outbox.put("b", "", 2, "firing", str(number).encode())
     await outbox.fetch(0, 1)          # now they are stored
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -168,7 +180,8 @@ async def test_a_day_of_outage_at_one_alert_a_second_fits_into_100_megabytes(tmp
     async with opened(path) as outbox:
         largest = 0
         for number in range(86_400):
-            outbox.put(f"opticd/leaf/alert/Ethernet{number % 512}/rx_power_low_alarm", CRITICAL, "firing", payload)
+            topic = f"opticd/leaf/alert/Ethernet{number % 512}/rx_power_low_alarm"
+            outbox.put("opticd/leaf", topic, CRITICAL, "firing", payload)
             if number % 4000 == 0:
                 await outbox.fetch(0, 1)
                 largest = max(largest, _on_disk(path))
@@ -267,7 +280,7 @@ async def main():
     await outbox.open()
     def put(first, last):
         for number in range(first, last):
-            outbox.put("", 2, "firing", b"%06d" % number + b"x" * 500)
+            outbox.put("b", "", 2, "firing", b"%06d" % number + b"x" * 500)
     put(0, 200)
     numbers, _ = await all_of(outbox)
     assert numbers == list(range(200)) and outbox.durable, numbers
