@@ -5,19 +5,19 @@ from collections.abc import Callable
 from typing import Final
 
 from agent.errors import BusError, DecodeError, DriverError, ModuleAbsent, PageRefused
-from agent.maps import shape
 from agent.maps.api import Description, MemoryMap
 from agent.memory import Memory, ModuleMemory, Shape, Span
 from agent.model import Trouble
 
 IDENTIFIER: Final = Span(0, 1)
 """The cheapest sign of life: one byte, no page select."""
+FIRST_BANKED_PAGE: Final = 0x10
 CALLS: Final = 3
 """Calls in which every static page has to be read, before the module is taken without it."""
 _ROUNDS: Final = 64
 """Rounds of `MemoryMap.missing`: far more than any map needs, so that one that never ends is a bug seen."""
-_SHAPED: Final = 4
-"""Rounds after which it is known how pages are selected: the identifier, lower memory, identity, advertising."""
+_ALL: Final = 3
+"""Deeper than any page: everything is known."""
 
 Identify = Callable[[Memory], MemoryMap]
 """Which map the first bytes of a module call for; raises DecodeError for none."""
@@ -97,6 +97,13 @@ class Reads:
         return data
 
 
+def _depth(span: Span) -> int:
+    """How much has to be known to select the page of a span: 0 nothing, 1 lower memory, 2 the number of banks."""
+    if not span.upper:
+        return 0
+    return 2 if span.page >= FIRST_BANKED_PAGE else 1
+
+
 def _refused(reads: Reads) -> bool:
     """Whether the module said no to the last read: it advertises a page that it does not have."""
     return bool(reads.troubles) and reads.troubles[-1].reason == PageRefused.reason
@@ -141,11 +148,15 @@ class Identification:
             self._begin_anew()
             self._memory.put(IDENTIFIER, identifier)
         chosen = self._identify(self._memory)
-        for number in range(_ROUNDS):
+        shaped = 0
+        for _ in range(_ROUNDS):
             wanted = [span for span in chosen.missing(self._memory) if span not in self._given_up]
-            if not wanted or number < _SHAPED:
+            # What has to be known before pages can be selected: lower memory, and for banks the advertising too.
+            depth = max((_depth(span) for span in wanted), default=_ALL)
+            if depth > shaped:
+                shaped = depth
                 description = chosen.describe(self._memory)
-                self._way.shape = shape(chosen.name, description)
+                self._way.shape = Shape(chosen.name, flat=description.flat, banks=description.banks)
                 if not wanted:
                     return self._finish(description, reads)
             # Lower memory first: it says how pages are selected, and until that is known none is.

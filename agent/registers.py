@@ -24,6 +24,7 @@ calibration); the resulting `Item`s are what `agent.plan.compile_plan` takes. Wh
 scale of the bias, what an auxiliary monitor is) is a `dataclasses.replace` of the field before that.
 """
 
+import dataclasses
 import struct
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
@@ -60,20 +61,13 @@ class Kind(Enum):
     ASCII = "s"
     BYTES = "s "
 
-    @property
-    def order(self) -> str:
+    def __init__(self, code: str) -> None:
+        self.order = code[0]
         """`>` or `<`."""
-        return self.value[0]
-
-    @property
-    def letter(self) -> str:
+        self.letter = code.strip()[-1]
         """Format letter of one word in `struct`."""
-        return self.value.strip()[-1]
-
-    @property
-    def size(self) -> int:
+        self.size = struct.calcsize(self.letter)
         """Bytes of one word."""
-        return struct.calcsize(self.letter)
 
 
 class Confidence(Enum):
@@ -142,6 +136,12 @@ class Field:
     ref: str = ""
     confidence: Confidence = Confidence.SETTLED
     note: str = ""
+    size: int = dataclasses.field(init=False, repr=False, compare=False)
+    """How many bytes it has. Worked out once: a module asks for it a hundred times."""
+
+    def __post_init__(self) -> None:
+        size = (max(self.bits) + self.width + 7) // 8 if self.bits else self.length or self.kind.size * self.count
+        object.__setattr__(self, "size", size)
 
     @property
     def name(self) -> str:
@@ -156,13 +156,6 @@ class Field:
         if self.bits:
             return len(self.bits)
         return len(BOUNDS) if self.bounds else max(self.lanes, 1)
-
-    @property
-    def size(self) -> int:
-        """How many bytes it has."""
-        if self.bits:
-            return (max(self.bits) + self.width + 7) // 8
-        return self.length or self.kind.size * self.count
 
     def span(self, bank: int = 0) -> Span:
         """Its bytes."""
@@ -260,9 +253,13 @@ class Item:
     convert: Callable[[int], float] | None = None
     """Applied to the raw integer in place of `lsb` (external calibration)."""
 
-    @property
-    def span(self) -> Span:
-        """The bytes it needs: those of its own lanes."""
+    span: Span = dataclasses.field(init=False, repr=False, compare=False)
+    """The bytes it needs: those of its own lanes."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "span", self._span())
+
+    def _span(self) -> Span:
         whole = self.field.span(self.bank)
         used = [at for at, lane in enumerate(self.lanes) if lane]
         if not used:
