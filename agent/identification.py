@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from agent import maps
 from agent.errors import BusError, DecodeError, DriverError, ModuleAbsent, PageRefused
 from agent.maps.api import Description, MemoryMap
 from agent.memory import Memory, ModuleMemory, Shape, Span
@@ -156,7 +157,7 @@ class Identification:
             if depth > shaped:
                 shaped = depth
                 description = chosen.describe(self._memory)
-                self._way.shape = Shape(chosen.name, flat=description.flat, banks=description.banks)
+                self._way.shape = maps.shape(chosen.name, description)
                 if not wanted:
                     return self._finish(description, reads)
             # Lower memory first: it says how pages are selected, and until that is known none is.
