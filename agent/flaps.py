@@ -272,6 +272,8 @@ class LinkTracker:
         elif seen.up and state.up_since is None:
             state.up_since = monotonic
         state.up = seen.up
+        if seen.up and self.module_present is False:
+            self.module_present = None  # the link says otherwise
         if not seen.up:
             return [LinkEvent(self.device, self.port, time, monotonic, up=False, cause=final, unseen=edges - 1)]
         events = [LinkEvent(self.device, self.port, time, monotonic, up=True)]

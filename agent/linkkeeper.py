@@ -19,8 +19,11 @@ from agent.state import Hub, LinkChanged, LinkState
 from agent.statefile import StateFile
 
 TICK_S: Final = 0.25
-AFTER_CHANGE_S: Final = 5.0
-"""An edge reaches the disk within this time; what is newer the kernel's counters still know."""
+AFTER_CHANGE_S: Final = 1.0
+"""At most one save in this time: an edge reaches the disk at the next tick, in a storm a second later.
+
+What a killed process had not saved the kernel's counters still know, but not its cause.
+"""
 AT_LEAST_S: Final = 600.0
 """Up time reaches the disk this often without any edge."""
 

@@ -108,7 +108,7 @@ async def test_causes_settle_and_the_end_is_saved(tmp_path: Path) -> None:
     link = run.hub.local.ports["swp1"].link
     assert link is not None
     assert link.down_events.total() == 0
-    await asyncio.sleep(1.0)
+    await asyncio.sleep(0.9)
     assert link.down_events == {DownCause.ADMIN: 1}
     assert not path.exists()
     task.cancel()

@@ -337,6 +337,18 @@ def test_a_pulled_module_explains_the_down() -> None:
     assert dict(link.down_events) == {DownCause.MODULE_REMOVED: 1}
 
 
+def test_a_link_that_is_up_again_has_a_module() -> None:
+    hub = Hub("leaf-17")
+    links = Links(hub)
+    links.observe("leaf-17", "swp1", UP, time=T0, monotonic=1)
+    hub.publish(ModuleEvent("leaf-17", "swp1", T0, ModuleChange.REMOVED, {}, {}))
+    links.observe("leaf-17", "swp1", seen(False, 1, 1), time=T0, monotonic=2)
+    links.observe("leaf-17", "swp1", seen(True, 2, 1), time=T0, monotonic=3)
+    links.observe("leaf-17", "swp1", seen(False, 2, 2), time=T0, monotonic=4)
+    links.settle(4 + SETTLE_S)
+    assert link_of(hub).down_events == {DownCause.MODULE_REMOVED: 1, DownCause.UNINTENTIONAL: 1}
+
+
 def test_wide_device_waits_for_a_correlation() -> None:
     hub = Hub("leaf-17")
     told = Told(hub)
