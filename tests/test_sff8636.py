@@ -550,6 +550,7 @@ def test_what_is_read_at_insertion() -> None:
             asked.append(span)
             memory.put(span, everything.get(span) or b"")
     assert asked[:3] == [Span(0, 3), Span(22, 96), Span(128, 96)]
+    assert not any(span.upper for span in chosen.missing(Memory()))  # the first bytes say whether there are pages
     assert asked[3:] == [Span(128, 72, 0x03), Span(200, 48, 0x20), Span(128, 128, 0x21)]
     assert not any(span.offset < 22 and span.end > 3 for span in asked)  # flags that reading clears
     flat = Memory()

@@ -36,8 +36,11 @@ class Sff8636Map:
 
     def missing(self, memory: Memory) -> tuple[Span, ...]:
         """Lower memory without its flags and page 00h, then thresholds, then the list of parameters."""
-        wanted = [f.STATUS, f.PROPERTIES, f.IDENTIFICATION]
-        if f.STATUS in memory and not bit_set(f.FLAT, memory):
+        lower = tuple(span for span in (f.STATUS, f.PROPERTIES) if span not in memory)
+        if f.STATUS not in memory:
+            return lower  # it says whether there are pages to select
+        wanted = [*lower, f.IDENTIFICATION]
+        if not bit_set(f.FLAT, memory):
             wanted.append(f.THRESHOLDS)
             if bit_set(f.PARAMETERS, memory):
                 wanted += [f.PARAMETER_CONFIG.span(), f.PARAMETER_THRESHOLDS]
