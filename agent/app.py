@@ -19,8 +19,10 @@ from agent import maps, opening, rules_config, sdnotify
 from agent.alertbook import AlertBook
 from agent.config import Config, Prometheus
 from agent.errors import ConfigError, OpticError
+from agent.history import History
 from agent.linkkeeper import LinkKeeper
 from agent.links import Links
+from agent.persist import PortKeeper
 from agent.poller import Poller, PollerOptions
 from agent.state import Hub, PortForgotten, SourceHealth
 from agent.version import __version__
@@ -33,6 +35,8 @@ _log = logging.getLogger(__name__)
 
 STALE_S: Final = 15.0
 """A bus whose thread was silent for so long keeps the watchdog from being fed."""
+RESCAN_S: Final = 1.0
+"""Interfaces that come together (a card with its ports, renamed by udev) are looked at together."""
 STOP_S: Final = 4.0
 """All outlets together have so long to say goodbye."""
 
@@ -60,11 +64,15 @@ class Daemon:
             keep=_in(self._state_dir, "alerts.json"),
             groups={f"{group.kind} {group.name}": group.ports for group in config.group},
         )
+        self._ports = PortKeeper(self.hub, _in(self._state_dir, "ports.json"))
+        self.history = History(self.hub)
         self.poller: Poller | None = None
         self._quirks = opening.own_quirks(config)
         self._stop = asyncio.Event()
         self._exit_code = 0
         self._reload = asyncio.Event()
+        self._reopen = False
+        self._interfaces_changed = asyncio.Event()
         self._reload_done: list[asyncio.Future[None]] = []
         self._reload_ok: Callable[[bool], None] = lambda _ok: None
         self.addresses: list[tuple[str, int]] = []
@@ -91,6 +99,7 @@ class Daemon:
             loop.add_signal_handler(number, self.stop)
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         self._keeper.restore()
+        self._ports.restore()
         self.book.restore()
         async with AsyncExitStack() as outlets:
             try:
@@ -98,6 +107,7 @@ class Daemon:
                 async with asyncio.TaskGroup() as group:
                     running = [group.create_task(work(), name=name) for name, work in tasks]
                     running.append(group.create_task(self._keeper.run(), name="links"))
+                    running.append(group.create_task(self._ports.run(), name="ports"))
                     running.append(group.create_task(self.book.run(), name="alerts"))
                     running.append(group.create_task(self._watchdog(), name="watchdog"))
                     running.append(group.create_task(self._read(), name="sources"))
@@ -148,6 +158,7 @@ class Daemon:
             profile=self.config.agent.profile,
             self_metrics=metrics,
             alerts=self.book,
+            history=self.history,
             ready=self._is_ready,
             reload=self.reload,
         )
@@ -174,12 +185,18 @@ class Daemon:
                 identify=maps.Maps(self._quirks).identify,
                 wall=time.time,
                 options=PollerOptions(),
+                expected=self._ports.last_module,
                 on_exhausted=self._exhausted,
             )
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self.poller.run(), name="poller")]
-                if wanted.netdevs:
-                    tasks.append(group.create_task(self._watch_links(wanted.netdevs), name="netlink"))
+                for netns, netdevs in (wanted.netdevs or ({"": {}} if wanted.patterns else {})).items():
+                    work = self._watch_links(netns, netdevs)
+                    tasks.append(group.create_task(work, name="netlink"))
+                if wanted.patterns:
+                    tasks.append(group.create_task(self._rescan(wanted), name="rescan"))
+                if wanted.counted:
+                    tasks.append(group.create_task(self._count(wanted.counted), name="host counters"))
                 for remote in wanted.others:
                     work = remote(self.hub, self._links)
                     tasks.append(group.create_task(work, name="source"))
@@ -197,10 +214,38 @@ class Daemon:
         if self._on_started is not None:
             self._on_started()
 
-    async def _watch_links(self, netdevs: dict[str, str]) -> None:
+    async def _rescan(self, wanted: opening.Wanted) -> None:
+        """Open the sources anew when something that a pattern matches came or went."""
+        before = _sources(wanted)
+        while True:
+            await self._interfaces_changed.wait()
+            await asyncio.sleep(RESCAN_S)
+            self._interfaces_changed.clear()
+            # Each card is asked whether it can read modules: not on the event loop.
+            if _sources(await asyncio.to_thread(opening.open_all, self.config)) != before:
+                _log.info("interfaces came or went: sources are opened anew")
+                self._reopen = True
+                self._reload.set()
+
+    async def _watch_links(self, netns: str, netdevs: dict[str, str]) -> None:
         from drivers.rtnetlink import LinkWatcher
 
-        await LinkWatcher(self.hub, self._links, device=self.config.agent.device, ports=netdevs).run()
+        await LinkWatcher(
+            self.hub,
+            self._links,
+            device=self.config.agent.device,
+            ports=netdevs,
+            netns=netns,
+            on_netdevs=self._interfaces_changed.set,
+        ).run()
+
+    async def _count(self, ports: dict[str, str]) -> None:
+        from drivers.hostcounters import HostCounterReader, HostSide
+
+        root = self.config.agent.sys_root
+        await HostCounterReader(
+            self.hub, device=self.config.agent.device, ports=lambda: ports, side=lambda: HostSide(sys_root=root)
+        ).run()
 
     def _forget_ports(self, before: opening.Wanted, fresh: Config) -> None:
         after = {setup.port for setup in opening.open_all(fresh).setups}
@@ -228,6 +273,10 @@ class Daemon:
         while True:
             await self._reload.wait()
             self._reload.clear()
+            if self._reopen:
+                self._reopen = False
+                if not self._reload_done:
+                    return self.config
             waiting, self._reload_done = self._reload_done, []
             try:
                 fresh = self._load()
@@ -270,6 +319,10 @@ class Daemon:
                 _log.error("no sign of life from %s", ", ".join(stale))
             elif interval:
                 sdnotify.notify("WATCHDOG=1")
+
+
+def _sources(wanted: opening.Wanted) -> set[str]:
+    return {setup.source for setup in wanted.setups}
 
 
 def _state_dir(config: Config) -> Path | None:

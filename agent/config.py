@@ -181,6 +181,52 @@ def _yes(value: bool) -> str:
     return "yes" if value else "no"
 
 
+class SnmpSource(SourceSection):
+    """Switches that are asked over the network; each is a device of its own in readings and metrics."""
+
+    type: Literal["snmp"]
+    targets: list[str] | Path
+    """`NAME=HOST[:PORT]` or `HOST[:PORT]` each; or a file with one a line, which is read again when it changes."""
+    version: Literal["2c", "3"] = "2c"
+    community_file: Path | None = None
+    """A file with the community of SNMPv2c; `public` without."""
+    user: str = ""
+    """Name of the SNMPv3 user."""
+    auth: Literal["", "md5", "sha1", "sha224", "sha256", "sha384", "sha512"] = ""
+    auth_password_file: Path | None = None
+    priv: Literal["", "des", "aes128", "aes192", "aes256", "aes192c", "aes256c"] = ""
+    """`aes192c` and `aes256c` make their keys as Cisco does."""
+    priv_password_file: Path | None = None
+    context: str = ""
+    """SNMPv3 context name."""
+    poll_interval: PositiveSeconds | None = 60.0
+    """Seconds between two polls of a device; [agent] poll_interval is for modules on buses."""
+    discovery_interval: PositiveSeconds = 3600.0
+    """Seconds after which names, scales and limits are read again (also whenever the device hints at a change)."""
+    timeout: PositiveSeconds = 2.0
+    retries: int = Field(default=2, ge=0, le=10)
+    max_repetitions: int = Field(default=50, ge=1, le=200)
+    """Most rows asked for in one GETBULK; fewer where a device does not answer so many."""
+    interfaces: Literal["optics", "all"] = "optics"
+    """`all`: links of every Ethernet port, not only of those with optics."""
+    vendors: Path | None = None
+    """Folder with own descriptions of MIBs (docs/snmp.md)."""
+    shard: str = Field(default="", pattern=r"^(\d+/\d+)?$")
+    """`2/8`: this is the second of eight agents that share the list of targets."""
+    traps: str = Field(default="", pattern=r"^(.+:\d+)?$")
+    """HOST:PORT to listen on for traps and informs of links."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if (self.version == "3") != bool(self.user):
+            raise ValueError("a user belongs to version 3, and version 3 needs one")
+        if bool(self.auth) != bool(self.auth_password_file) or bool(self.priv) != bool(self.priv_password_file):
+            raise ValueError("a protocol and the file of its password go together")
+        if self.priv and not self.auth:
+            raise ValueError("priv needs auth")
+        return self
+
+
 class FakeSource(SourceSection):
     """Simulated modules."""
 
@@ -190,7 +236,8 @@ class FakeSource(SourceSection):
 
 
 Source = Annotated[
-    I2cSource | SysfsSource | EthtoolSource | SerialSource | PluginSource | FakeSource, Field(discriminator="type")
+    I2cSource | SysfsSource | EthtoolSource | SerialSource | PluginSource | SnmpSource | FakeSource,
+    Field(discriminator="type"),
 ]
 
 

@@ -4,7 +4,16 @@ from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
-from agent.config import Config
+from agent.config import (
+    Config,
+    EthtoolSource,
+    FakeSource,
+    I2cSource,
+    PluginSource,
+    SerialSource,
+    SnmpSource,
+    SysfsSource,
+)
 from agent.errors import ConfigError, OpticError
 from agent.links import Links
 from agent.maps import load_quirks
@@ -14,63 +23,96 @@ from agent.portjob import PortSetup
 from agent.session import Intervals
 from agent.sources import Cage
 from agent.state import Hub
+from drivers.registry import Registry
 
 Work = Callable[[Hub, Links], Coroutine[object, object, None]]
 """What else a source does until it is cancelled: it asks other devices, or simulates some."""
 
 
+ModuleSection = I2cSource | SysfsSource | EthtoolSource | SerialSource | PluginSource
+
+
 @dataclass(slots=True)
 class Wanted:
-    """What one config asks to be read; `netdevs` maps interface to port."""
+    """What one config asks to be read. `netdevs`: network namespace, then interface to port."""
 
     setups: list[PortSetup] = field(default_factory=list[PortSetup])
-    netdevs: dict[str, str] = field(default_factory=dict[str, str])
+    netdevs: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
+    counted: dict[str, str] = field(default_factory=dict[str, str])
+    """Port to interface, where the counters of the host's side are wanted."""
     others: list[Work] = field(default_factory=list["Work"])
     failed: list[tuple[str, OpticError]] = field(default_factory=list[tuple[str, OpticError]])
+    patterns: bool = False
+    """Some section names what may still come: look again when interfaces come and go."""
 
 
 def open_all(config: Config) -> Wanted:
     """Open what the config names. A source that cannot be opened does not keep the others from it."""
-    from drivers.registry import Registry
-
     wanted = Wanted()
     registry = Registry()
-    agent = config.agent
-    intervals = Intervals(slow_s=agent.slow_interval, identity_s=agent.identity_interval)
     for section in config.source:
-        interval_s = section.poll_interval or agent.poll_interval
-        flags = agent.read_flags if section.read_flags is None else section.read_flags
-        if section.type == "fake":
+        if isinstance(section, FakeSource):
             from agent.simulation import Simulation
 
             simulation = Simulation(ports=section.ports, scenario=section.scenario)
             wanted.others.append(simulation.run)
-            wanted.setups += simulation.setups(interval_s=interval_s, intervals=intervals, flags=flags)
-            continue
-        try:
-            cages = registry.open_section(section)
-        except ConfigError:
-            raise
-        except OpticError as exc:
-            wanted.failed.append((str(section.source()), exc))
-            continue
-        for cage in cages:
-            wanted.setups.append(
-                PortSetup(
-                    port=cage.port,
-                    bus=cage.bus,
-                    source=cage.source,
-                    open=partial(_memory, cage),
-                    interval_s=interval_s,
-                    # What another daemon latches belongs to it, unless the config says otherwise.
-                    flags=flags and (not cage.owner or section.own_flags),
-                    intervals=intervals,
-                )
+            wanted.setups += simulation.setups(
+                interval_s=section.poll_interval or config.agent.poll_interval,
+                intervals=_intervals(config),
+                flags=_flags(config, section.read_flags),
             )
-        if section.netdev and len(cages) == 1:
-            wanted.netdevs[section.netdev] = cages[0].port
+        elif isinstance(section, SnmpSource):
+            from drivers.snmp.source import SnmpSource as Switches
+
+            wanted.others.append(Switches(section).run)
+        else:
+            _open_cages(wanted, registry, config, section)
     _refuse_twice(setup.port for setup in wanted.setups)
     return wanted
+
+
+def _open_cages(wanted: Wanted, registry: Registry, config: Config, section: ModuleSection) -> None:
+    name = section.source()
+    wanted.patterns |= any(sign in name.address for sign in "*?[")
+    try:
+        cages = registry.open_section(section)
+    except ConfigError:
+        raise
+    except OpticError as exc:
+        wanted.failed.append((str(name), exc))
+        return
+    for cage in cages:
+        wanted.setups.append(
+            PortSetup(
+                port=cage.port,
+                bus=cage.bus,
+                source=cage.source,
+                open=partial(_memory, cage),
+                interval_s=section.poll_interval or config.agent.poll_interval,
+                # What another daemon latches belongs to it, unless the config says otherwise.
+                flags=_flags(config, section.read_flags) and (not cage.owner or section.own_flags),
+                intervals=_intervals(config),
+            )
+        )
+        if isinstance(section, EthtoolSource):
+            netdev = cage.source.partition(":")[2]
+            wanted.netdevs.setdefault(section.netns, {})[netdev] = cage.port
+            if section.host_counters and not section.netns:
+                wanted.counted[cage.port] = netdev
+        elif section.netdev:
+            wanted.netdevs.setdefault("", {})[section.netdev] = cage.port
+
+
+def _memory(cage: Cage) -> ModuleMemory:
+    return cage.memory
+
+
+def _intervals(config: Config) -> Intervals:
+    return Intervals(slow_s=config.agent.slow_interval, identity_s=config.agent.identity_interval)
+
+
+def _flags(config: Config, section: bool | None) -> bool:
+    return config.agent.read_flags if section is None else section
 
 
 def own_quirks(config: Config) -> tuple[Quirk, ...]:
@@ -86,7 +128,3 @@ def _refuse_twice(ports: Iterable[str]) -> None:
                 f"two sources have the port name {port!r}", hint="give each source a `port` of its own"
             )
         seen.add(port)
-
-
-def _memory(cage: Cage) -> ModuleMemory:
-    return cage.memory

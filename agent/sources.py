@@ -9,7 +9,7 @@ A driver is a class registered in the entry-point group `opticd.drivers` under t
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol, runtime_checkable
+from typing import Final, Protocol
 from urllib.parse import parse_qsl
 
 from agent.errors import ConfigError
@@ -54,15 +54,6 @@ class Driver(Protocol):
 
     def open(self, address: str, options: "Options") -> Cage:
         """The cage at `address`. Touches no hardware yet. Raises ConfigError for what it does not understand."""
-        ...
-
-
-@runtime_checkable
-class Expands(Protocol):
-    """A driver whose addresses may be patterns."""
-
-    def expand(self, address: str) -> list[str]:
-        """The addresses that a pattern matches now. Raises OpticError."""
         ...
 
 

@@ -105,6 +105,11 @@ class MqttExporter:
             hub.subscribe(Reading, self._on_reading)
 
     @property
+    def outbox_messages(self) -> int:
+        """Messages that wait for the broker."""
+        return self.outbox.messages
+
+    @property
     def dropped(self) -> Counter[str]:
         """Messages that never reached the broker, by reason."""
         return self.outbox.dropped + self.refused
