@@ -43,6 +43,9 @@ async def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _config(arguments: argparse.Namespace, url: str) -> config.Config:
+    mqtt: dict[str, object] = {"url": url}
+    if arguments.mqtt is None:
+        mqtt["protocol"] = "3.1.1"  # amqtt speaks no MQTT 5
     agent: dict[str, object] = {"device": "demo", "poll_interval": 1.0, "slow_interval": 10.0}
     if arguments.state_dir is not None:
         agent["state_dir"] = arguments.state_dir
@@ -50,7 +53,7 @@ def _config(arguments: argparse.Namespace, url: str) -> config.Config:
         {
             "agent": agent,
             "source": [{"type": "fake", "ports": arguments.ports, "scenario": arguments.scenario}],
-            "exporter": {"prometheus": {"listen": arguments.listen}, "mqtt": {"url": url}},
+            "exporter": {"prometheus": {"listen": arguments.listen}, "mqtt": mqtt},
         },
         name="demo",
     )
