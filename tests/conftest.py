@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract_table import pytest_runtest_logreport, pytest_terminal_summary
+from tests.contract_table import pytest_addoption, pytest_runtest_logreport, pytest_terminal_summary
 
-__all__ = ("pytest_runtest_logreport", "pytest_terminal_summary")
+__all__ = ("pytest_addoption", "pytest_runtest_logreport", "pytest_terminal_summary")
 
 ROOT = Path(__file__).resolve().parent.parent
 

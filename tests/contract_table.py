@@ -10,11 +10,16 @@ _MARKS: Final = {"passed": "ok", "failed": "FAIL", "skipped": "-"}
 _outcomes: dict[tuple[str, str], str] = {}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--hardware=SOURCE`."""
+    parser.addoption("--hardware", metavar="SOURCE", help="run tests/test_hardware.py on this real module")
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Remember the outcome of each contract test."""
     for name, value in report.user_properties:
         if name == "contract" and (report.when == "call" or report.outcome != "passed"):
-            driver, case = str(value).split("/")
+            driver, case = str(value).rsplit("/", 1)
             _outcomes[driver, case] = _MARKS[report.outcome]
 
 
