@@ -8,9 +8,8 @@ from typing import Final
 
 from agent.correlation import DEVICE_SCOPE, Incident
 from agent.instances import Instance, Instant, Port
-from agent.levels import dbm
 from agent.model import AlertEvent, AlertModule, DownCause, LinkEvent, Module
-from agent.quantities import Quantity, Unit
+from agent.quantities import Quantity, Unit, dbm
 from agent.rules import CORRELATED, LINK, Figure, Happening, Observable, Rule
 
 _FIGURE_UNITS: Final = ("ratio", "db", "days", "decades")

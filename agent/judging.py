@@ -10,9 +10,9 @@ from statistics import median
 from typing import Final, NamedTuple
 
 from agent import quantities as q
-from agent.levels import Level, Watched, clear_level, dbm, watch
+from agent.levels import Level, Watched, clear_level, watch
 from agent.model import Bounds, Reading, VdmSample
-from agent.quantities import Flag, Quantity, Unit
+from agent.quantities import Flag, Quantity, Unit, dbm
 from agent.rules import FecCounter, Gate, Limit, ModuleFault, Observable, Outlier, Rule, Spread
 
 DATA_PATH_ACTIVATED: Final = 4

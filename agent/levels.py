@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import inf, log10
+from math import inf
 from math import pow as power
 from typing import Final, NamedTuple
 
@@ -11,7 +11,6 @@ from agent.model import Bounds
 from agent.quantities import ALARM_FLAGS, Flag, Quantity, Unit
 from agent.rules import BoundName, Limit, Margin, Rule, Spread, Threshold
 
-FLOOR_DBM: Final = -40.0
 NO_BOUNDS: Final[Bounds] = {}
 _ORDER: Final[tuple[BoundName, ...]] = ("low_alarm", "low_warning", "high_warning", "high_alarm")
 
@@ -46,11 +45,6 @@ class Watched(NamedTuple):
     spreads: tuple[Rule, ...]
     names: tuple[str, ...]
     flags: tuple[Flag, ...]
-
-
-def dbm(watts: float) -> float:
-    """Optical power for people; 0 W is the floor of the specifications, -40 dBm."""
-    return 10.0 * log10(watts) + 30.0 if watts > 0.0 else FLOOR_DBM
 
 
 def usable(bounds: Bounds) -> bool:

@@ -6,15 +6,17 @@ Not simulated: what `fakes.module` does not simulate.
 import random
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
-from agent.memory import Memory, Span
+from agent.memory import Memory
+from fakes.coherent import Coherent
+from fakes.elsfp import Elsfp
 from fakes.images import image
 from fakes.module import FakeModule
-from fakes.monitors import POWERING_UP, READY, monitors_of
+from fakes.monitors import FAULT, POWERING_UP, READY, monitors_of
 from fakes.optics import Behaviour
 from fakes.products import Product
-from fakes.vdm import FLAGS, SAMPLES, Vdm
+from fakes.vdm import Vdm
 
 SAMPLE_S: Final = 0.2
 """A module measures so often; reads in between return the same sample."""
@@ -23,6 +25,26 @@ RESET_S: Final = 0.4
 POWER_UP_S: Final = 1.5
 """... and then is powering up so long, without valid monitors (CMIS: ModulePwrUp; SFF: Data_Not_Ready)."""
 WARM_S: Final = 600.0
+
+
+class Family(Protocol):
+    """Pages beyond the monitors; what moves on them is worked out when somebody selects one."""
+
+    @property
+    def pages(self) -> frozenset[int]: ...
+    def describe(self, memory: Memory) -> None: ...
+    def write(self, module: FakeModule, state: State) -> None: ...
+
+
+def _families(product: Product) -> list[Family]:
+    families: list[Family] = []
+    if product.vdm:
+        families.append(Vdm(product))
+    if product.coherent:
+        families.append(Coherent())
+    if product.light == "source":
+        families.append(Elsfp(product))
+    return families
 
 
 class LiveModule(FakeModule):
@@ -81,25 +103,22 @@ class LiveModule(FakeModule):
             self._next = now + SAMPLE_S
             ready = now >= self._ready_at
             self._sample = self.behaviour.at(now)
-            self._monitors.write(self, self._sample, module_state=READY if ready else POWERING_UP)
-            self._diagnosed = not ready
+            working = FAULT if self.behaviour.fault else READY
+            self._monitors.write(self, self._sample, module_state=working if ready else POWERING_UP)
+            self._stale_pages = self._lazy_pages if ready else frozenset()
         taken = super().write(address, data)
-        if self._vdm is not None and not self._diagnosed and self.selected[1] in {SAMPLES, FLAGS}:
-            self._diagnose(self._vdm)
+        page = self.selected[1]
+        if page in self._stale_pages:
+            for family in self._families:
+                if page in family.pages:
+                    family.write(self, self._sample)
+                    self._stale_pages -= family.pages
         return taken
-
-    def _diagnose(self, vdm: Vdm) -> None:
-        """Work the samples of all banks out: somebody wants to read them."""
-        self._diagnosed = True
-        for bank in range(self.product.banks):
-            samples = vdm.samples(self._sample, bank)
-            self.put(Span(128, 128, SAMPLES, bank), samples)
-            self.put(Span(128, 32, FLAGS, bank), vdm.flags(samples, bank))
 
     def _image(self) -> Memory:
         memory = image(self.product, serial=self.serial)
-        if self._vdm is not None:
-            self._vdm.describe(memory)
+        for family in self._families:
+            family.describe(memory)
         return memory
 
     def _adopt(self, product: Product, serial: str, *, begun: float) -> None:
@@ -108,5 +127,6 @@ class LiveModule(FakeModule):
         self.behaviour = Behaviour(product, self._rng, now=begun)
         self._monitors = monitors_of(product)
         self._sample = self.behaviour.at(self._now())
-        self._vdm = Vdm(product) if product.vdm else None
-        self._diagnosed = True
+        self._families = _families(product)
+        self._lazy_pages = frozenset(page for family in self._families for page in family.pages)
+        self._stale_pages: frozenset[int] = frozenset()

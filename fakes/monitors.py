@@ -25,6 +25,7 @@ from fakes.products import Bounds, Product
 
 READY: Final = 3
 POWERING_UP: Final = 2
+FAULT: Final = 5
 _ACTIVATED: Final = 0x44
 _INITIALISING: Final = 0x22
 _DEACTIVATED: Final = 0x11
@@ -153,9 +154,9 @@ class QsfpMonitors:
         monitors = b"".join(_words(values, lsb) for values, lsb in zip(by_lane, lsbs, strict=True))
         module.put(Span(34, 24), monitors)
         flags = bytearray(12)  # bytes 3-14
-        flags[0] = state.rx_los & 0x0F
+        flags[0] = (state.tx_los & 0x0F) << 4 | state.rx_los & 0x0F
         flags[1] = state.tx_fault & 0x0F
-        flags[2] = state.rx_lol & 0x0F
+        flags[2] = (state.tx_lol & 0x0F) << 4 | state.rx_lol & 0x0F
         flags[3] = temperature.nibble(state.temperature) << 4
         flags[4] = voltage.nibble(state.voltage) << 4
         for place, (limits, values) in enumerate(zip(self._lanes, by_lane, strict=True)):
@@ -183,6 +184,8 @@ class CmisMonitors:
             if optics
             else None
         )
+        if product.light == "source":
+            self._lanes = None  # its lasers are on pages of their own
         self._bias_lsb = bias_lsb(product)
         self._state = READY
         self._flags: dict[int, bytes] = {}
@@ -190,14 +193,14 @@ class CmisMonitors:
 
     def write(self, module: Register, state: State, *, module_state: int) -> None:
         """As `Monitors.write`."""
-        if self._lanes is None:
+        if self._product.flat:
             return
         if module_state != self._state:
             self._state = module_state
             module.put(Span(8, 1), b"\x01")  # ModuleStateChangedFlag ...
             module.put(Span(8, 1), b"\x00")  # ... which is an event, no condition
         module.put(Span(3, 1), bytes((module_state << 1,)))
-        ready = module_state >= READY
+        ready = module_state == READY
         temperature, voltage = self._module
         data = struct.pack(
             ">HHHH", celsius(state.temperature), word(state.voltage, VOLT_LSB), 0, celsius(state.laser_temperature)
@@ -207,7 +210,7 @@ class CmisMonitors:
         if found != self._module_flags and ready:
             self._module_flags = found
             module.put(Span(9, 1), bytes((found,)))
-        for bank in range(self._product.banks):
+        for bank in range(self._product.banks if self._product.light != "source" else 0):
             self._bank(module, state, bank, ready=ready)
 
     @staticmethod
@@ -220,7 +223,8 @@ class CmisMonitors:
         page = 0x11
         states = _host_states(self._product, bank, ready=ready)
         module.put(Span(128, 6, page, bank), states + (b"\xff\xff" if ready else b"\x00\x00"))
-        by_lane = [values[first:last] for values in (state.tx_power, state.bias, state.rx_power)]
+        bias = state.bias if self._product.light == "own" else []
+        by_lane = [values[first:last] for values in (state.tx_power, bias, state.rx_power)]
         lsbs = (POWER_LSB_W, self._bias_lsb, POWER_LSB_W)
         if ready:
             monitors = b"".join(
@@ -234,8 +238,9 @@ class CmisMonitors:
         tx, bias, rx = (limits.masks(values) for limits, values in zip(self._lanes, by_lane, strict=True))
         flags = bytes(
             (
-                state.tx_fault >> first & 0xFF, 0, 0, 0, *tx, *bias,
-                state.rx_los >> first & 0xFF, state.rx_lol >> first & 0xFF, *rx,
+                state.tx_fault >> first & 0xFF, state.tx_los >> first & 0xFF, state.tx_lol >> first & 0xFF, 0,
+                *tx, *bias,
+                state.rx_los >> first & 0xFF, state.rx_lol >> first & 0xFF, *found[2],
             )
         )  # fmt: skip
         if flags != self._flags.get(bank):

@@ -9,10 +9,11 @@ Times are seconds of any clock; nothing moves unless it is asked.
 
 import math
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fakes.images import watts
-from fakes.products import Product
+from fakes.products import Optics, Product
 
 REFERENCE_C = 45.0
 """Case temperature at which a product's figures hold."""
@@ -20,10 +21,14 @@ BIAS_PER_KELVIN = 1 / 110
 """A laser needs e times the current 110 K above (uncooled DFB and EML with its bias trimmed)."""
 LOL_MARGIN_DB = 1.5
 """Clock recovery loses lock so far below the sensitivity."""
+FAULT_DB = 3.33
+"""The same in launched power."""
 FAULT_PART = 0.6
 """A laser that gets less than this part of the current it needs is at fault."""
-KP4_LIMIT = 2.4e-4
-"""Bit error ratio that RS(544,514) still corrects."""
+SQUELCH_DB = 30.0
+"""A transmitter without a signal from the host is switched off."""
+SHUTDOWN_C = 5.0
+"""A module shuts down so far above its high alarm."""
 
 
 @dataclass(slots=True)
@@ -71,6 +76,8 @@ class State:
     rx_los: int = 0
     """Lanes as bits, lane 1 is bit 0."""
     rx_lol: int = 0
+    tx_los: int = 0
+    tx_lol: int = 0
     tx_fault: int = 0
     age_percent: list[float] = field(default_factory=list[float])
 
@@ -88,6 +95,12 @@ class Behaviour:
         """Lane (0: all) to additional decibels in front of the receiver."""
         self.dark = False
         """The far end sends nothing."""
+        self.supply: Callable[[int, float], float] | None = None
+        """Decibels that a lane (from 0) lacks of the light that an external source sends it."""
+        self.host_dark = False
+        """The host sends nothing: the module squelches its transmitters."""
+        self.fault = False
+        """The firmware gave up."""
         self._rng = rng
         self._begin = now
         self._phase = rng.uniform(0, 2 * math.pi)
@@ -120,6 +133,12 @@ class Behaviour:
             state.bias.append(given * gauss(1, 0.002) / 1000)
             # Power is held by more current until there is no more; then it falls faster than the current it lacks.
             tx_dbm = optics.tx_dbm + self._lane_tx_db[lane] + 15 * math.log10(given / needed)
+            if self.supply is not None:
+                tx_dbm -= self.supply(lane, now)
+            if self.host_dark:
+                state.tx_los |= 1 << lane
+                state.tx_lol |= product.retimed << lane
+                tx_dbm -= SQUELCH_DB
             state.tx_power.append(watts(tx_dbm + gauss(0, 0.015)))
             state.age_percent.append(min(100.0, 100 * aged))
             self._receive(state, lane, now, fibre)
@@ -130,7 +149,7 @@ class Behaviour:
     def error_ratio(self, now: float) -> float:
         """Worst bit error ratio before correction of all lanes; 0.5 without light. No noise: for link state."""
         optics = self.product.optics
-        if optics is None:
+        if optics is None or self.product.light == "source":
             return 0.0
         if self.dark:
             return 0.5
@@ -141,7 +160,7 @@ class Behaviour:
             rx_dbm = optics.rx_dbm + self._lane_rx_db[lane] - loss
             if rx_dbm < optics.sensitivity_dbm:
                 return 0.5
-            worst = max(worst, _ber(_snr(optics.snr_db or 20.5, optics.rx_dbm, rx_dbm, self._lane_snr[lane])))
+            worst = max(worst, _ber(optics, _snr(optics, rx_dbm, self._lane_snr[lane])))
         return worst
 
     def transmits(self, now: float) -> bool:
@@ -153,6 +172,13 @@ class Behaviour:
             optics.bias_ma * self._lane_bias[lane - 1] * (1 + ramp.at(now)) for lane, ramp in self.ageing.items()
         )
         return needed * FAULT_PART <= optics.bias_limit_ma
+
+    def overheated(self, now: float) -> bool:
+        """So hot that the module shuts itself down. No noise: for link state."""
+        usual = self._ambient + self.product.self_heating_c
+        return (
+            self.heat.at(now) > 0 and usual + self.heat.at(now) > self.product.temperature.high_alarm + SHUTDOWN_C
+        )
 
     def moving(self, now: float) -> bool:
         """Something still changes on purpose."""
@@ -175,17 +201,22 @@ class Behaviour:
         if self.product.retimed and (self.dark or rx_dbm < optics.sensitivity_dbm - LOL_MARGIN_DB):
             state.rx_lol |= 1 << lane
         if optics.snr_db:
-            snr = _snr(optics.snr_db, optics.rx_dbm, rx_dbm, self._lane_snr[lane] + self._rng.gauss(0, 0.05))
+            snr = _snr(optics, rx_dbm, self._lane_snr[lane] + self._rng.gauss(0, 0.05))
             state.snr_db.append(0.0 if lost else snr)
-            state.ber.append(0.5 if lost else _ber(snr))
+            state.ber.append(0.5 if lost else _ber(optics, snr))
 
 
-def _snr(usual_db: float, usual_dbm: float, rx_dbm: float, offset_db: float) -> float:
+def _usual_snr(optics: Optics) -> float:
+    return optics.snr_db or 20.5
+
+
+def _snr(optics: Optics, rx_dbm: float, offset_db: float) -> float:
     """Falls with the light, rises little above the usual: the transmitter's own noise is the limit there."""
-    gain = rx_dbm - usual_dbm
-    return max(0.0, usual_db + offset_db + (0.3 * gain if gain > 0 else 0.95 * gain))
+    gain = rx_dbm - optics.rx_dbm
+    return max(0.0, _usual_snr(optics) + offset_db + (0.3 * gain if gain > 0 else 0.95 * gain))
 
 
-def _ber(snr_db: float) -> float:
-    """Of PAM4 before correction: about 1e-9 at 20.5 dB, the limit of KP4 near 16 dB."""
-    return min(0.5, 10 ** (-9.0 - 1.2 * (snr_db - 20.5)))
+def _ber(optics: Optics, snr_db: float) -> float:
+    """Bit error ratio before correction, a straight line over the SNR on a logarithmic scale."""
+    decades = optics.ber_decades_per_db * (_usual_snr(optics) - snr_db)
+    return min(0.5, optics.ber * 10**decades)

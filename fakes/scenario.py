@@ -73,6 +73,27 @@ class Flap(_Happening):
     down_s: Annotated[float, Field(gt=0, le=86_400)] = 1.0
 
 
+class Host(_Happening):
+    """The host stops driving the module: no signal at its transmitters for a moment."""
+
+    kind: Literal["host"]
+    down_s: Annotated[float, Field(gt=0, le=86_400)] = 1.0
+
+
+class Fault(_Happening):
+    """The firmware gives up for a moment: ModuleFault (CMIS alone has it)."""
+
+    kind: Literal["fault"]
+    down_s: Annotated[float, Field(gt=0, le=86_400)] = 5.0
+
+
+class Admin(_Happening):
+    """Somebody switches the port off, and on again."""
+
+    kind: Literal["admin"]
+    down_s: Annotated[float, Field(gt=0, le=86_400)] = 5.0
+
+
 class Pull(_Happening):
     """Somebody takes the module out."""
 
@@ -99,7 +120,9 @@ class Glitch(_Happening):
     kind: Literal["glitch"]
 
 
-Happening = Annotated[Ageing | Dirt | Heat | Flap | Pull | Insert | Nack | Glitch, Field(discriminator="kind")]
+Happening = Annotated[
+    Ageing | Dirt | Heat | Flap | Host | Fault | Admin | Pull | Insert | Nack | Glitch, Field(discriminator="kind")
+]
 
 
 class Scenario(_Table):

@@ -20,9 +20,23 @@ from agent.flaps import Observation
 from agent.model import Link
 from fakes.adapter import FakeAdapter, FakeI2cDev
 from fakes.live import LiveModule
-from fakes.optics import KP4_LIMIT, Ramp
+from fakes.optics import Ramp
 from fakes.products import PRODUCTS, Product
-from fakes.scenario import Ageing, Dirt, Flap, Glitch, Happening, Heat, Insert, Nack, Pull, Scenario
+from fakes.scenario import (
+    Admin,
+    Ageing,
+    Dirt,
+    Fault,
+    Flap,
+    Glitch,
+    Happening,
+    Heat,
+    Host,
+    Insert,
+    Nack,
+    Pull,
+    Scenario,
+)
 
 TICK_S: Final = 0.1
 """How often links of ports where something moves are looked at."""
@@ -47,6 +61,10 @@ class FakePort:
         self.ups = 1
         self.downs = 0
         self.dark_until = 0.0
+        self.host_until = 0.0
+        self.fault_until = 0.0
+        self.off_until = 0.0
+        self.admin_up = True
         self.up_at: float | None = None
 
     def wants_up(self, now: float) -> bool:
@@ -54,9 +72,11 @@ class FakePort:
         behaviour = self.module.behaviour
         return (
             self.module.ready
-            and now >= self.dark_until
+            and self.admin_up
+            and now >= max(self.dark_until, self.host_until, self.fault_until)
             and behaviour.transmits(now)
-            and behaviour.error_ratio(now) < KP4_LIMIT
+            and not behaviour.overheated(now)
+            and behaviour.error_ratio(now) < (optics.ber_limit if (optics := behaviour.product.optics) else 1.0)
         )
 
     def moving(self, now: float) -> bool:
@@ -64,6 +84,7 @@ class FakePort:
         return (
             self.up_at is not None
             or self.module.behaviour.dark
+            or now < max(self.host_until, self.fault_until, self.off_until)
             or not self.module.ready
             or self.module.behaviour.moving(now)
         )
@@ -72,10 +93,11 @@ class FakePort:
         """The link as a kernel would tell of it."""
         return Observation(
             up=self.link_up,
+            admin_up=self.admin_up,
             carrier_up_count=self.ups,
             carrier_down_count=self.downs,
             if_index=self.number,
-            info=Link(if_name=self.name, if_index=self.number, oper_up=self.link_up, admin_up=True),
+            info=Link(if_name=self.name, if_index=self.number, oper_up=self.link_up, admin_up=self.admin_up),
         )
 
 
@@ -103,6 +125,7 @@ class FakeSwitch:
             FakePort(number, bus=f"i2c-{(number - 1) // per_bus}", module=self._module(number))
             for number in range(1, ports + 1)
         )
+        self._light_engines()
         self.kernel = FakeI2cDev({port.path: port.adapter for port in self.ports})
         for index, event in enumerate(scenario.event):
             heapq.heappush(self._due, (self._begin + event.at_s, 0, index))
@@ -145,6 +168,19 @@ class FakeSwitch:
         rng = random.Random(self._rng.random())
         return LiveModule(product, serial=self._serial(product), rng=rng, clock=self._clock)
 
+    def _light_engines(self) -> None:
+        """An engine is lit by the laser sources in the ports behind it: each laser feeds as many lanes as any other."""
+        for index, port in enumerate(self.ports):
+            if port.module.product.light != "external":
+                continue
+            sources: list[FakePort] = []
+            for other in self.ports[index + 1 :]:
+                if other.module.product.light != "source":
+                    break
+                sources.append(other)
+            if sources:
+                port.module.behaviour.supply = _Supply(port, sources)
+
     def _serial(self, product: Product) -> str:
         self._serials += 1
         return f"{product.part_number[:2]}26{self._rng.randrange(10**4):04d}{self._serials:04d}"
@@ -164,6 +200,15 @@ class FakeSwitch:
             case Flap():
                 port.dark_until = now + event.down_s
                 behaviour.dark = True
+            case Host():
+                port.host_until = now + event.down_s
+                behaviour.host_dark = True
+            case Fault():
+                port.fault_until = now + event.down_s
+                behaviour.fault = True
+            case Admin():
+                port.off_until = now + event.down_s
+                port.admin_up = False
             case Pull():
                 module.remove()
             case Insert():
@@ -178,6 +223,9 @@ class FakeSwitch:
     def _follow(self, port: FakePort, now: float) -> None:
         if now >= port.dark_until:
             port.module.behaviour.dark = False
+        port.module.behaviour.host_dark &= now < port.host_until
+        port.module.behaviour.fault &= now < port.fault_until
+        port.admin_up |= now >= port.off_until
         wants_up = port.wants_up(now)
         if port.link_up and not wants_up:
             port.link_up, port.up_at = False, None
@@ -194,6 +242,21 @@ class FakeSwitch:
             port.up_at = None
         if not port.moving(now):
             self._watched.discard(port)
+
+
+class _Supply:
+    """What the lanes of an engine lack of the light of their lasers, in decibels."""
+
+    def __init__(self, engine: FakePort, sources: list[FakePort]) -> None:
+        optics = engine.module.product.optics
+        self._sources = sources
+        self._lanes = optics.lanes if optics else 0
+
+    def __call__(self, lane: int, now: float) -> float:
+        lasers = 8 * len(self._sources)
+        laser = lane * lasers // self._lanes
+        source = self._sources[laser // 8].module
+        return source.behaviour.lacks_db(laser % 8, now) if source.ready else 30.0
 
 
 def _nobody(port: str, seen: Observation) -> None:
