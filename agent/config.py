@@ -69,6 +69,9 @@ class ModuleSource(SourceSection):
     """Name of the port; what the driver calls it when empty."""
     netdev: str = ""
     """Network interface of the port, for link state."""
+    vdm_freeze: bool = False
+    """Freeze the statistics of VDM (minimum, maximum, average) while they are read: a write, the only one there is
+    (page 2Fh byte 144). Each read begins a new interval, so nobody else may do it. For i2c and serial sources."""
     own_flags: bool = False
     """Read the clear-on-read flags although another daemon (xcvrd, qsfp_service) reads them too."""
 
@@ -97,7 +100,8 @@ class I2cSource(ModuleSource):
     def source(self) -> SourceName:
         """The same as a source name."""
         options = {"shared": _yes(self.shared_bus), "exclusive": _yes(self.exclusive), "mux": self.mux}
-        return SourceName("i2c", self.bus, {**options, "chunk": str(self.chunk), "settle": str(self.settle)})
+        options |= {"chunk": str(self.chunk), "settle": str(self.settle), "freeze": _yes(self.vdm_freeze)}
+        return SourceName("i2c", self.bus, options)
 
 
 class SysfsSource(ModuleSource):
@@ -133,7 +137,8 @@ class SerialSource(ModuleSource):
     def source(self) -> SourceName:
         """The same as a source name."""
         options = {"adapter": self.adapter, "baud": str(self.baud), "clock": str(self.clock_khz)}
-        return SourceName("serial", self.device, {**options, "timeout": str(self.timeout)})
+        options |= {"timeout": str(self.timeout), "freeze": _yes(self.vdm_freeze)}
+        return SourceName("serial", self.device, options)
 
 
 class EthtoolSource(ModuleSource):

@@ -48,6 +48,8 @@ class Answer:
     """Differs after each start of the agent."""
     died: bool = False
     """The device stopped to answer in the middle of it."""
+    has_last_change: bool = False
+    """ifLastChange is 0 for ever on some agents, which says nothing."""
 
 
 @dataclass(slots=True)
@@ -76,8 +78,11 @@ class Device:
         self._empty: list[Oid] = []
         """Columns that the device does not have: no poll asks for them again."""
 
-    async def discover(self) -> Answer:
-        """Find out what the device has, and read it. Raises `NoAnswer` when it does not even say hello."""
+    async def discover(self, *, keep: frozenset[str] = frozenset()) -> Answer:
+        """Find out what the device has, and read it; ports named in `keep` stay though they may be bare now.
+
+        Raises `NoAnswer` when the device does not even say hello.
+        """
         self.session.begin()
         self.session.forgive()
         hello = await self.session.hello()
@@ -95,6 +100,7 @@ class Device:
             system=self.system,
             description=self.description,
             every_interface=self._every_interface,
+            keep=keep,
         )
         self.discovered_at = time.monotonic()
         self._empty = [c for c in self.map.columns if c in walked.columns and not walked.columns[c]]
@@ -196,6 +202,7 @@ class Device:
             up_time=self._marks.get(SYS_UP_TIME),
             epoch=f"{self._marks.get(ENGINE_BOOTS, 0)}.{self._starts}",
             died=walked.died,
+            has_last_change=any(walked.columns.get(std.IF_LAST_CHANGE, {}).values()),
         )
 
 

@@ -63,9 +63,18 @@ class _Port:
 
 
 def build(
-    tables: Tables, mibs: Iterable[Mib], *, system: Oid, description: str, every_interface: bool = False
+    tables: Tables,
+    mibs: Iterable[Mib],
+    *,
+    system: Oid,
+    description: str,
+    every_interface: bool = False,
+    keep: frozenset[str] = frozenset(),
 ) -> DeviceMap:
-    """Join the tables of a device. `mibs` are those that it answers for; `every_interface` adds bare ports."""
+    """Join the tables of a device. `mibs` are those that it answers for.
+
+    `every_interface` adds bare ports, `keep` those of them that had an optic before.
+    """
     number_of = _Columns()
     links = (number_of(std.IF_ADMIN), number_of(std.IF_OPER), number_of(std.IF_LAST_CHANGE))
     interfaces = Interfaces(tables)
@@ -108,10 +117,9 @@ def build(
     for place, module in _transceivers(entities):
         if place.if_index in interfaces.by_index:
             _merge(port_at(place).module, module)
-    if every_interface:
-        for interface in interfaces:
-            if interface.physical:
-                port_at(Place(interface.index, interface.name))
+    for interface in interfaces:
+        if interface.name in keep or (every_interface and interface.physical):
+            port_at(Place(interface.index, interface.name))
     return _finish(
         ports, order=order, interfaces=interfaces, entities=entities,
         links=links, tables=tables, columns=tuple(number_of.numbers),

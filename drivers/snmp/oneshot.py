@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NotRequired, TypedDict
 
 from agent.document import ReadingDocument, TroubleDocument, to_document
-from agent.errors import ConfigError
 from agent.sources import Options, SourceName
 from drivers.snmp import rules, transport
+from drivers.snmp.addresses import split_address
 from drivers.snmp.client import Limits, Session
 from drivers.snmp.credentials import Credentials
 from drivers.snmp.device import Device
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from agent.model import Reading
 
 SCHEMA: Final = "opticd/device/1"
-PORT: Final = 161
 SILENCE_S: Final = 30.0
 LIMITS: Final = Limits(timeout_s=5.0, retries=3, silence_s=SILENCE_S)
 
@@ -32,22 +31,6 @@ class DeviceDocument(TypedDict):
     ports: list[ReadingDocument]
     partial: NotRequired[bool]
     errors: NotRequired[list[TroubleDocument]]
-
-
-def split_address(text: str, *, port: int = PORT) -> tuple[str, int]:
-    """Host and port of `HOST[:PORT]`, `[IPV6]:PORT` or a bare IPv6 address. Raises ConfigError."""
-    if text.startswith("["):
-        host, bracket, rest = text[1:].partition("]")
-        number = rest.removeprefix(":")
-        if not bracket or (rest and not rest.startswith(":")):
-            raise ConfigError(f"snmp:{text}: an address in brackets ends with ]")
-    elif text.count(":") > 1:
-        host, number = text, ""
-    else:
-        host, _, number = text.partition(":")
-    if not host or (number and not (number.isdecimal() and 0 < int(number) < 65536)):
-        raise ConfigError(f"snmp:{text}: HOST or HOST:PORT is expected")
-    return host, int(number) if number else port
 
 
 async def read_device(

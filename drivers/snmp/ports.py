@@ -137,6 +137,18 @@ class PortMap:
 
     def link(self, columns: Sequence[Column | None]) -> Link:
         """The network side of the port now."""
+        link = self.static_link()
+        if self.interface is None:
+            return link
+        admin, oper, _ = (_cell(columns, number, self.if_index) for number in self.links)
+        if oper is not None:
+            link["oper_up"] = oper == _UP
+        if admin is not None:
+            link["admin_up"] = admin == _UP
+        return link
+
+    def static_link(self) -> Link:
+        """Names and speed."""
         link = Link()
         if self.if_index:
             link["if_index"] = self.if_index
@@ -147,11 +159,6 @@ class PortMap:
             link["alias"] = self.interface.alias
         if self.interface.speed_bits_per_second:
             link["speed_bits_per_second"] = self.interface.speed_bits_per_second
-        admin, oper, _ = (_cell(columns, number, self.if_index) for number in self.links)
-        if oper is not None:
-            link["oper_up"] = oper == _UP
-        if admin is not None:
-            link["admin_up"] = admin == _UP
         return link
 
     def last_change(self, columns: Sequence[Column | None]) -> int | None:

@@ -133,6 +133,11 @@ class Usm:
         self._auth_key = b""
         self._cipher: Cipher | None = None
 
+    @property
+    def engine_id(self) -> bytes:
+        """The device's engine, empty until it is known."""
+        return self._engine_id
+
     def wrap(self, message_id: int, pdu: bytes) -> bytes:
         """The message; while the engine is unknown it is an empty one that asks for it."""
         if not self._engine_id:

@@ -59,6 +59,11 @@ class Endpoint(asyncio.DatagramProtocol):
     def error_received(self, exc: Exception) -> None:
         """ICMP errors reach an unconnected socket without a name: the timeout tells who does not answer."""
 
+    @property
+    def closed(self) -> bool:
+        """Whether it can send no more."""
+        return self._transport is None or self._transport.is_closing()
+
     def close(self) -> None:
         """Give the socket back; requests under way fail."""
         if self._transport is not None:

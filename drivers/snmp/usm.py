@@ -22,6 +22,8 @@ class _Auth(Protocol):
 
 
 class _Priv(Protocol):
+    @property
+    def SERVICE_ID(self) -> tuple[int, ...]: ...  # noqa: N802 - pysnmp's name
     def hash_passphrase(self, auth: tuple[int, ...], password: str, /) -> object: ...
     def localize_key(self, auth: tuple[int, ...], key: object, engine_id: object, /) -> object: ...
     def encrypt_data(self, key: object, parameters: object, data: bytes, /) -> tuple[Any, Any]: ...
@@ -49,14 +51,24 @@ _PRIV: Final[dict[PrivProtocol, _Priv]] = {
 
 
 @lru_cache(maxsize=64)
-def _hashed(protocol: AuthProtocol, password: str) -> object:
+def hashed(protocol: AuthProtocol, password: str) -> object:
     """RFC 3414 A.2: a megabyte of password through the hash, 12 ms; the same for every device."""
     return _AUTH[protocol][1].hash_passphrase(password)
 
 
+def auth_service(protocol: AuthProtocol) -> tuple[int, ...]:
+    """The OID of an authentication protocol."""
+    return _AUTH[protocol][0]
+
+
+def priv_service(protocol: PrivProtocol) -> tuple[int, ...]:
+    """The OID of a privacy protocol."""
+    return _PRIV[protocol].SERVICE_ID
+
+
 def auth_key(protocol: AuthProtocol, password: str, engine_id: bytes) -> bytes:
     """The key that signs messages to and from this engine."""
-    return bytes(_AUTH[protocol][1].localize_key(_hashed(protocol, password), OctetString(engine_id)))
+    return bytes(_AUTH[protocol][1].localize_key(hashed(protocol, password), OctetString(engine_id)))
 
 
 class Cipher:
@@ -66,7 +78,7 @@ class Cipher:
         if getattr(aes, "PysnmpCryptoError", False):
             raise Unsupported("SNMPv3 privacy needs the package cryptography", hint="pip install 'opticd[snmpv3]'")
         self._service = _PRIV[protocol]
-        self._key = self._service.localize_key(_AUTH[auth][0], _hashed(auth, password), OctetString(engine_id))
+        self._key = self._service.localize_key(_AUTH[auth][0], hashed(auth, password), OctetString(engine_id))
 
     def encrypt(self, data: bytes, boots: int, clock: int) -> tuple[bytes, bytes]:
         """The enciphered data, and the salt that goes with it."""

@@ -1,0 +1,316 @@
+"""Watching one device: when to poll it, when to discover it anew, what its answers mean to hub and links."""
+
+import asyncio
+import logging
+import random
+import socket
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from agent.errors import DriverError
+from agent.flaps import Observation
+from agent.links import Links
+from agent.model import Link, Module, ModuleChange, ModuleEvent, PollFailed, PollTiming, Reading, Trouble
+from agent.state import Hub, PortForgotten, SourceHealth
+from drivers.snmp import transport
+from drivers.snmp.client import Limits, Session
+from drivers.snmp.credentials import Credentials
+from drivers.snmp.device import Answer, Device
+from drivers.snmp.errors import NoAnswer
+from drivers.snmp.ports import PortMap
+from drivers.snmp.rules import Mib
+from drivers.snmp.security import Security, Usm
+from drivers.snmp.targets import Target
+from drivers.snmp.traps import Trap
+
+_log = logging.getLogger(__name__)
+
+_SLICE_S: Final = 0.004
+"""Publishing a big switch takes longer: the event loop gets a turn so often."""
+_ABSENT: Final = Trouble("absent", "no module in the cage")
+
+Opener = Callable[[socket.AddressFamily], Awaitable[transport.Endpoint]]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The times that no config asks for."""
+
+    start_within_s: float = 60.0
+    """The first poll of each device comes at a random time within this, or within its interval."""
+    most_back_off_s: float = 300.0
+    after_trap_s: float = 1.0
+    """A link that flaps sends several traps; one poll follows them."""
+    between_discoveries_s: float = 30.0
+    look_again_s: float = 30.0
+    """How often a file of targets is looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchOptions:
+    """What holds for all targets of a section."""
+
+    interval_s: float = 60.0
+    discovery_s: float = 3600.0
+    pace: Pace = field(default_factory=Pace)
+    every_interface: bool = False
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What was last told of a port."""
+
+    present: bool
+    module: Module
+    link: bool = False
+
+
+class Watch:
+    """One target. `run` never ends by an error of the device."""
+
+    def __init__(
+        self,
+        target: Target,
+        *,
+        hub: Hub,
+        links: Links,
+        mibs: Sequence[Mib],
+        credentials: Credentials,
+        endpoint: Opener,
+        options: WatchOptions,
+        on_engine: Callable[[bytes], None] = lambda _engine: None,
+    ) -> None:
+        self.target = target
+        self.host = target.host
+        """The address that answers, once it is resolved."""
+        self.source = f"snmp:{target.name}"
+        self._hub = hub
+        self._links = links
+        self._mibs = mibs
+        self._credentials = credentials
+        self._endpoint = endpoint
+        self._options = options
+        self._pace = options.pace
+        self._on_engine = on_engine
+        self._device: Device | None = None
+        self._security: Security | None = None
+        self._stale = False
+        """The session has to be made anew: another address by now, a closed socket, or another engine."""
+        self._failures = 0
+        self._changed = False
+        self._wake = asyncio.Event()
+        self._seen: dict[str, _Seen] = {}
+        self._up_time: int | None = None
+        self._epoch = ""
+
+    @property
+    def requests(self) -> int:
+        """Datagrams sent to the device in the present session."""
+        return self._device.session.requests if self._device is not None else 0
+
+    async def run(self) -> None:
+        """Poll on a fixed beat from a random start; a device that fails is asked less and less often."""
+        loop = asyncio.get_running_loop()
+        interval = self._options.interval_s
+        due = loop.time() + random.uniform(0.0, min(interval, self._pace.start_within_s))
+        while True:
+            await self._pause(due - loop.time())
+            began = loop.time()
+            await self._round()
+            overruns = 0
+            if self._failures:
+                due = began + min(interval * 2 ** (self._failures - 1), max(interval, self._pace.most_back_off_s))
+                due += random.uniform(0.0, 0.1) * interval
+            elif began >= due:
+                overruns = max(0, int((loop.time() - due) / interval))
+                due += interval * (overruns + 1)
+            self._hub.publish(PollTiming(self.source, loop.time() - began, overruns))
+
+    async def _pause(self, seconds: float) -> None:
+        """Sleep, or until a trap asks for a poll."""
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        try:
+            await asyncio.wait_for(self._wake.wait(), seconds)
+        except TimeoutError:
+            return
+        await asyncio.sleep(self._pace.after_trap_s)
+        self._wake.clear()
+
+    async def _round(self) -> None:
+        """One poll, or a discovery where it is time for one."""
+        try:
+            answer = await self._ask()
+            if answer.died:
+                raise NoAnswer(answer.troubles[-1].detail if answer.troubles else "no answer")
+        except DriverError as exc:
+            self._failed(exc)
+            return
+        if self._failures:
+            _log.info("%s answers again", self.source)
+        self._failures = 0
+        detail = "; ".join(f"{trouble.reason}: {trouble.detail}" for trouble in answer.troubles[:3])
+        self._hub.publish(SourceHealth(self.source, up=True, detail=detail))
+        await self._publish(answer)
+
+    async def _ask(self) -> Answer:
+        device = self._device
+        if device is None or self._stale:
+            device = self._device = await self._connect()
+            self._stale = False
+        age = time.monotonic() - device.discovered_at
+        if device.map is not None and age < self._options.discovery_s:
+            if not (self._changed and age > self._pace.between_discoveries_s):
+                answer, changed = await device.poll()
+                self._tell_engine()
+                self._changed = self._changed or changed
+                if not self._changed or answer.died or age <= self._pace.between_discoveries_s:
+                    return answer
+            _log.info("%s: something changed, it is discovered anew", self.source)
+        answer = await device.discover(keep=frozenset(self._seen))
+        self._tell_engine()
+        self._changed = False
+        return answer
+
+    def _tell_engine(self) -> None:
+        if isinstance(self._security, Usm):
+            self._on_engine(self._security.engine_id)
+
+    async def _connect(self) -> Device:
+        family, address = await transport.resolve(self.target.host, self.target.port)
+        self.host = str(address[0])
+        self._security = self._credentials.security()
+        endpoint = await self._endpoint(family)
+        session = Session(endpoint, address, self._security, limits=self._options.limits)
+        if self._device is None:
+            return Device(session, self._mibs, every_interface=self._options.every_interface)
+        self._device.session = session
+        return self._device
+
+    def _failed(self, error: DriverError) -> None:
+        self._failures += 1
+        if self._failures == 1:
+            _log.warning("%s: %s%s", self.source, error, f" ({error.hint})" if error.hint else "")
+        self._hub.publish(SourceHealth(self.source, up=False, detail=str(error)))
+        now = time.time()
+        for port, seen in self._seen.items():
+            if seen.present:
+                trouble = Trouble(error.reason, str(error))
+                self._hub.publish(PollFailed(self.target.name, port, now, present=True, trouble=trouble))
+        self._stale = self._failures >= 3
+
+    async def _publish(self, answer: Answer) -> None:
+        device = self._device
+        assert device is not None
+        assert device.map is not None
+        self._up_time, self._epoch = answer.up_time, answer.epoch
+        loop = asyncio.get_running_loop()
+        turn = loop.time()
+        for port in device.map.ports:
+            self._publish_port(port, answer)
+            if loop.time() - turn > _SLICE_S:
+                await asyncio.sleep(0)
+                turn = loop.time()
+        known = {port.name for port in device.map.ports}
+        for name in [name for name in self._seen if name not in known]:
+            del self._seen[name]
+            self._hub.publish(PortForgotten(self.target.name, name))
+
+    def _publish_port(self, port: PortMap, answer: Answer) -> None:
+        now = time.time()
+        reading, present = port.reading(
+            answer.columns, device=self.target.name, source=self.source, time=now, errors=answer.troubles
+        )
+        seen = self._seen.get(port.name)
+        cage = port.is_cage(answer.columns)
+        if seen is None and not present and not cage and not self._options.every_interface:
+            return
+        if seen is None:
+            seen = self._seen[port.name] = _Seen(present, port.module)
+            if cage and not present:
+                self._hub.publish(PollFailed(self.target.name, port.name, now, present=False, trouble=_ABSENT))
+        else:
+            self._tell_change(port.name, seen, reading, present=present)
+        if present:
+            self._hub.publish(reading)
+        self._observe(port, seen, answer, reading.link, now)
+
+    def _tell_change(self, name: str, seen: _Seen, reading: Reading, *, present: bool) -> None:
+        change = None
+        if present and not seen.present:
+            change = ModuleChange.INSERTED
+        elif seen.present and not present:
+            change = ModuleChange.REMOVED
+        elif present and _differ(seen.module, reading.module):
+            change = ModuleChange.SWAPPED
+        previous = seen.module
+        seen.present = present
+        seen.module = reading.module if present else Module()
+        if change is not None:
+            self._changed = self._changed or change is not ModuleChange.SWAPPED
+            self._hub.publish(ModuleEvent(self.target.name, name, reading.time, change, seen.module, previous))
+        if change is ModuleChange.REMOVED:
+            self._hub.publish(PollFailed(self.target.name, name, reading.time, present=False, trouble=_ABSENT))
+
+    def _observe(self, port: PortMap, seen: _Seen, answer: Answer, link: Link, now: float) -> None:
+        if "oper_up" not in link:
+            if seen.link:
+                seen.link = False
+                self._links.removed(self.target.name, port.name, time=now, monotonic=time.monotonic())
+            return
+        seen.link = True
+        mark = port.last_change(answer.columns) if answer.has_last_change else None
+        changed = None
+        if mark and answer.up_time is not None and mark <= answer.up_time:
+            changed = now - (answer.up_time - mark) / 100
+        observation = Observation(
+            up=link["oper_up"],
+            admin_up=link.get("admin_up", True),
+            mark=mark,
+            if_index=port.if_index,
+            epoch=answer.epoch,
+            changed=changed,
+            polled=True,
+            info=link,
+        )
+        self._links.observe(self.target.name, port.name, observation, time=now, monotonic=time.monotonic())
+
+    def on_trap(self, trap: Trap) -> None:
+        """A link trap of this device: the edge counts now, a poll follows."""
+        self._wake.set()
+        device = self._device
+        if trap.up is None or device is None or device.map is None:
+            return
+        if trap.up_time is not None and self._up_time is not None and trap.up_time <= self._up_time:
+            return  # doubled or late: the last poll has seen more than this trap knows
+        port = next((port for port in device.map.ports if port.if_index == trap.if_index), None)
+        if port is None or port.interface is None or port.name not in self._seen:
+            return
+        link = port.static_link()
+        observation = Observation(
+            up=trap.up,
+            admin_up=True if trap.up or trap.admin_up is None else trap.admin_up,
+            if_index=port.if_index,
+            epoch=self._epoch,
+            info=link,
+        )
+        self._links.observe(self.target.name, port.name, observation, time=time.time(), monotonic=time.monotonic())
+
+    def forget(self) -> None:
+        """The target is no longer asked: all its series end."""
+        for name in self._seen:
+            self._hub.publish(PortForgotten(self.target.name, name))
+        self._seen.clear()
+
+
+def _differ(one: Module, other: Module) -> bool:
+    """Whether these are two modules; what only one of them tells does not count."""
+    for key in ("serial_number", "part_number", "vendor_name"):
+        mine, theirs = one.get(key), other.get(key)
+        if mine and theirs:
+            return mine != theirs
+    return False
