@@ -200,11 +200,14 @@ def _sff8636(product: Product, serial: str, date: str) -> Memory:
 
 def _cmis(product: Product, serial: str, date: str) -> Memory:
     memory = Memory()
-    flat = product.optics is None
     lower = Page(0)
-    lower.put(0, product.identifier, product.revision, 0x80 if flat else 0x00, 0x07)
-    if not flat:
+    lower.put(0, product.identifier, product.revision, 0x80 if product.flat else 0x00, 0x07)
+    if not product.flat:
         lower.put(39, 2, 17)
+    if product.light == "source":
+        lower.put(57, 1)  # a resource module
+    if product.identifier == 0x80:
+        lower.put(70, product.banks)
     lower.put(85, product.media_type)
     for index in range(8):
         lower.put(86 + 4 * index, 0xFF, 0, 0, 0)
@@ -212,10 +215,12 @@ def _cmis(product: Product, serial: str, date: str) -> Memory:
         lower.put(86 + 4 * index, *_descriptor(application))
     memory.put(Span(0, 128), bytes(lower.data))
     memory.put(Span(128, 128), bytes(_cmis_identity(product, serial, date).data))
-    if product.optics is None:
+    if product.flat:
         return memory
     memory.put(Span(128, 128, page=0x01), bytes(_cmis_advertising(product, product.optics).data))
     memory.put(Span(128, 128, page=0x02), bytes(_cmis_thresholds(product, product.optics).data))
+    if product.light == "source":
+        return memory
     for bank in range(product.banks):
         memory.put(Span(128, 128, page=0x10, bank=bank), bytes(_cmis_control(product, bank).data))
         memory.put(Span(128, 128, page=0x11, bank=bank), bytes(_cmis_status(product, bank).data))
@@ -241,6 +246,7 @@ def _cmis_identity(product: Product, serial: str, date: str) -> Page:
     page.put(203, product.connector)
     if product.optics is None:
         page.put(202, 0x40 | 2)  # 2 m
+    if product.flat:
         page.put(204, 4, 6, 9, 14)
     lanes = min(product.optics.lanes if product.optics else product.host_lanes, 8)
     page.put(210, 0xFF & ~((1 << lanes) - 1))
@@ -254,21 +260,26 @@ def _power_class(power_w: float) -> int:
     return next((index for index, limit in enumerate((1.5, 3.5, 7, 8, 10, 12, 14)) if power_w <= limit), 7)
 
 
-def _cmis_advertising(product: Product, optics: Optics) -> Page:
+def _cmis_advertising(product: Product, optics: Optics | None) -> Page:
     page = Page()
+    retimed, tunable = product.retimed and product.light != "source", product.coherent
     page.put(128, 2, 16, 1, 3)  # inactive firmware 2.16, hardware 1.3
-    page.put(132, 0x40 | 2)  # 2 km
-    page.words(138, round(optics.wavelength_nm * 20), round(6.5 * 200))
-    page.put(142, (0x40 if product.vdm else 0) | {1: 0, 2: 1, 4: 2}[product.banks])
+    if optics is not None:
+        page.put(132, 0x40 | 2)  # 2 km
+        page.words(138, round(optics.wavelength_nm * 20), round(6.5 * 200))
+    page.put(142, product.vdm << 6 | product.coherent << 4 | {1: 0, 2: 1, 4: 2}[product.banks])
     page.put(144, 0x77)
-    page.put(145, 0x80 if optics.cooled else 0x00)  # aux2, aux3: laser temperature
+    page.put(145, 0x80 if optics and optics.cooled else 0x00)  # aux2, aux3: laser temperature
     page.put(146, 75, 0)
     page.put(150, 157, 0x10)  # 3.14 V; average rx power
-    page.put(155, 0x02, 0x02)
-    page.put(157, 0x07 if product.retimed else 0x03, 0x06 if product.retimed else 0x02)
-    page.put(159, 0x0B)  # temperature, voltage, aux2
-    page.put(160, product.bias_scale << 3 | 0x07)
-    page.put(161, 0x01 if product.retimed else 0x00, 0x01 if product.retimed else 0x00)
+    page.put(155, tunable << 7 | tunable << 6 | 0x02, 0x02)
+    page.put(157, 0x06 if retimed else 0x02, 0x04 if retimed else 0x00)
+    if optics is not None:
+        page.put(157, 0x07 if retimed else 0x03, 0x06 if retimed else 0x02)
+    page.put(159, 0x0B if optics else 0x03)  # temperature, voltage; aux2
+    monitored = 0x07 if product.light == "own" else 0x06  # light from elsewhere: no bias
+    page.put(160, product.bias_scale << 3 | monitored if optics and product.light != "source" else 0x00)
+    page.put(161, 0x01 if retimed else 0x00, 0x01 if retimed else 0x00)
     page.put(167, 0x77, 0x77)
     for index, application in enumerate(product.applications):
         page.put(176 + index, application.media_starts)
@@ -278,15 +289,18 @@ def _cmis_advertising(product: Product, optics: Optics) -> Page:
     return page
 
 
-def _cmis_thresholds(product: Product, optics: Optics) -> Page:
+def _cmis_thresholds(product: Product, optics: Optics | None) -> Page:
     page = Page()
     page.words(128, *_four_celsius(product.temperature))
     page.words(136, *_four(product.voltage, VOLT_LSB))
-    laser = Bounds(high_alarm=80, low_alarm=0, high_warning=75, low_warning=5)
-    page.words(152, *_four_celsius(laser))
-    page.words(176, *_four(tx_power_bounds(optics), POWER_LSB_W))
-    page.words(184, *_four(bias_bounds(optics), bias_lsb(product)))
-    page.words(192, *_four(rx_power_bounds(optics), POWER_LSB_W))
+    if optics is not None:
+        laser = Bounds(high_alarm=80, low_alarm=0, high_warning=75, low_warning=5)
+        page.words(152, *_four_celsius(laser))
+    if optics is not None and product.light != "source":
+        page.words(176, *_four(tx_power_bounds(optics), POWER_LSB_W))
+        if product.light == "own":
+            page.words(184, *_four(bias_bounds(optics), bias_lsb(product)))
+        page.words(192, *_four(rx_power_bounds(optics), POWER_LSB_W))
     page.sum(255, 128, 254)
     return page
 

@@ -6,7 +6,7 @@ Not simulated: what `fakes.module` does not simulate.
 import random
 import time
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 from agent.memory import Memory
 from fakes.coherent import Coherent
@@ -14,7 +14,7 @@ from fakes.elsfp import Elsfp
 from fakes.images import image
 from fakes.module import FakeModule
 from fakes.monitors import FAULT, POWERING_UP, READY, monitors_of
-from fakes.optics import Behaviour
+from fakes.optics import Behaviour, State
 from fakes.products import Product
 from fakes.vdm import Vdm
 
@@ -30,8 +30,8 @@ WARM_S: Final = 600.0
 class Family(Protocol):
     """Pages beyond the monitors; what moves on them is worked out when somebody selects one."""
 
-    @property
-    def pages(self) -> frozenset[int]: ...
+    pages: ClassVar[frozenset[int]]
+
     def describe(self, memory: Memory) -> None: ...
     def write(self, module: FakeModule, state: State) -> None: ...
 
@@ -105,7 +105,7 @@ class LiveModule(FakeModule):
             self._sample = self.behaviour.at(now)
             working = FAULT if self.behaviour.fault else READY
             self._monitors.write(self, self._sample, module_state=working if ready else POWERING_UP)
-            self._stale_pages = self._lazy_pages if ready else frozenset()
+            self._stale_pages = self._lazy_pages if ready else frozenset[int]()
         taken = super().write(address, data)
         page = self.selected[1]
         if page in self._stale_pages:
@@ -129,4 +129,4 @@ class LiveModule(FakeModule):
         self._sample = self.behaviour.at(self._now())
         self._families = _families(product)
         self._lazy_pages = frozenset(page for family in self._families for page in family.pages)
-        self._stale_pages: frozenset[int] = frozenset()
+        self._stale_pages = frozenset[int]()

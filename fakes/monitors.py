@@ -235,11 +235,12 @@ class CmisMonitors:
         module.put(Span(154, 48, page, bank), monitors)
         if not ready or self._lanes is None or not by_lane[0]:
             return
-        tx, bias, rx = (limits.masks(values) for limits, values in zip(self._lanes, by_lane, strict=True))
+        flagged = zip(self._lanes, by_lane, strict=True)
+        found = [limits.masks(values) if values else (0, 0, 0, 0) for limits, values in flagged]
         flags = bytes(
             (
                 state.tx_fault >> first & 0xFF, state.tx_los >> first & 0xFF, state.tx_lol >> first & 0xFF, 0,
-                *tx, *bias,
+                *found[0], *found[1],
                 state.rx_los >> first & 0xFF, state.rx_lol >> first & 0xFF, *found[2],
             )
         )  # fmt: skip

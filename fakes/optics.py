@@ -21,14 +21,17 @@ BIAS_PER_KELVIN = 1 / 110
 """A laser needs e times the current 110 K above (uncooled DFB and EML with its bias trimmed)."""
 LOL_MARGIN_DB = 1.5
 """Clock recovery loses lock so far below the sensitivity."""
-FAULT_DB = 3.33
-"""The same in launched power."""
 FAULT_PART = 0.6
 """A laser that gets less than this part of the current it needs is at fault."""
+FAULT_DB = -15 * math.log10(FAULT_PART)
+"""The same in launched power."""
 SQUELCH_DB = 30.0
 """A transmitter without a signal from the host is switched off."""
 SHUTDOWN_C = 5.0
 """A module shuts down so far above its high alarm."""
+
+Supply = Callable[[int, float], float]
+"""Decibels that a lane (from 0) lacks, at a time, of the light that an external source sends it."""
 
 
 @dataclass(slots=True)
@@ -95,8 +98,7 @@ class Behaviour:
         """Lane (0: all) to additional decibels in front of the receiver."""
         self.dark = False
         """The far end sends nothing."""
-        self.supply: Callable[[int, float], float] | None = None
-        """Decibels that a lane (from 0) lacks of the light that an external source sends it."""
+        self.supply: Supply | None = None
         self.host_dark = False
         """The host sends nothing: the module squelches its transmitters."""
         self.fault = False
@@ -165,13 +167,15 @@ class Behaviour:
 
     def transmits(self, now: float) -> bool:
         """Every laser still has most of its power. No noise: for link state."""
-        optics = self.product.optics
-        if optics is None or not self.ageing:
-            return True
-        needed = max(
-            optics.bias_ma * self._lane_bias[lane - 1] * (1 + ramp.at(now)) for lane, ramp in self.ageing.items()
-        )
-        return needed * FAULT_PART <= optics.bias_limit_ma
+        return all(self.lacks_db(lane - 1, now) < FAULT_DB for lane in self.ageing)
+
+    def lacks_db(self, lane: int, now: float) -> float:
+        """Decibels that a worn laser (from 0) is below what it should send. No noise."""
+        optics, ramp = self.product.optics, self.ageing.get(lane + 1)
+        if optics is None or ramp is None:
+            return 0.0
+        needed = optics.bias_ma * self._lane_bias[lane] * (1 + ramp.at(now))
+        return max(0.0, 15 * math.log10(needed / optics.bias_limit_ma))
 
     def overheated(self, now: float) -> bool:
         """So hot that the module shuts itself down. No noise: for link state."""

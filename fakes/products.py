@@ -36,6 +36,11 @@ class Optics:
     snr_db: float = 0.0
     """At the usual received power; 0: the module does not say."""
     cooled: bool = False
+    ber: float = 1e-9
+    """Bit error ratio before correction, at the usual SNR; it grows by `ber_decades_per_db`."""
+    ber_decades_per_db: float = 1.2
+    ber_limit: float = 2.4e-4
+    """What the error correction can still repair (RS(544,514))."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +80,12 @@ class Product:
     retimed: bool = True
     """Has clock recovery on both sides; without it (linear optics) there is nothing to lose lock."""
     vdm: bool = False
+    coherent: bool = False
+    """Tunable, with the pages of C-CMIS."""
+    light: Literal["own", "external", "source"] = "own"
+    """Lasers of its own, those of an ELSFP, or it is an ELSFP."""
+    active: bool = False
+    """Copper with electronics: not flat, but without light."""
     host_lanes: int = 0
     temperature: Bounds = field(
         default_factory=lambda: Bounds(high_alarm=75, low_alarm=-5, high_warning=70, low_warning=0)
@@ -82,6 +93,11 @@ class Product:
     voltage: Bounds = field(
         default_factory=lambda: Bounds(high_alarm=3.63, low_alarm=2.97, high_warning=3.465, low_warning=3.135)
     )
+
+    @property
+    def flat(self) -> bool:
+        """One page and no monitors."""
+        return self.optics is None and not self.active
 
     @property
     def banks(self) -> int:
@@ -346,6 +362,118 @@ PRODUCTS: Final = {
             media_type=3,
             applications=(Application(host=0x1D, media=0x01, host_lanes=8, media_lanes=8),),
             host_lanes=8,
+        ),
+        Product(
+            name="qsfpdd-400g-zr",
+            family="cmis",
+            identifier=0x18,
+            revision=0x50,
+            vendor="ALTA COHERENT",
+            oui="02-41-43",
+            part_number="AC-QDD-400ZR",
+            part_revision="D1",
+            connector=0x07,
+            technology=0x10,
+            optics=Optics(
+                lanes=1,
+                wavelength_nm=1550.1,
+                tx_dbm=-9.8,
+                rx_dbm=-8.0,
+                bias_ma=180,
+                bias_limit_ma=260,
+                sensitivity_dbm=-20,
+                snr_db=17.5,
+                cooled=True,
+                ber=8e-4,
+                ber_decades_per_db=0.25,
+                ber_limit=1.25e-2,
+            ),
+            power_w=20.0,
+            self_heating_c=28,
+            media_type=2,
+            applications=(Application(host=0x11, media=0x3E, host_lanes=8, media_lanes=1),),
+            bias_scale=2,
+            vdm=True,
+            coherent=True,
+            host_lanes=8,
+        ),
+        Product(
+            name="osfp-800g-aec",
+            family="cmis",
+            identifier=0x19,
+            revision=0x52,
+            vendor="CUPRA CABLES",
+            oui="02-43-55",
+            part_number="CC-OSFP800-AEC3",
+            part_revision="C",
+            connector=0x23,
+            technology=0x0C,
+            power_w=11.0,
+            self_heating_c=18,
+            media_type=4,
+            applications=(Application(host=0x51, media=0x03, host_lanes=8, media_lanes=8),),
+            vdm=True,
+            active=True,
+            host_lanes=8,
+        ),
+        Product(
+            name="cpo-3200g-dr32",
+            family="cmis",
+            identifier=0x80,
+            revision=0x53,
+            vendor="LUMENWORKS",
+            oui="02-4C-57",
+            part_number="LW-OE-32DR",
+            part_revision="P3",
+            connector=0x28,
+            technology=0x08,
+            optics=Optics(
+                lanes=32,
+                wavelength_nm=1310,
+                tx_dbm=1.0,
+                rx_dbm=-1.5,
+                bias_ma=1,
+                bias_limit_ma=9,
+                sensitivity_dbm=-10,
+                snr_db=20.2,
+            ),
+            power_w=45.0,
+            self_heating_c=24,
+            media_type=2,
+            applications=(
+                Application(
+                    host=0x4F, media=0x1C, host_lanes=4, media_lanes=4, host_starts=0x11, media_starts=0x11
+                ),
+            ),
+            vdm=True,
+            light="external",
+            host_lanes=32,
+        ),
+        Product(
+            name="elsfp-8",
+            family="cmis",
+            identifier=0x22,
+            revision=0x53,
+            vendor="HELIOTRON",
+            oui="02-48-45",
+            part_number="HT-ELS-8x1310",
+            part_revision="A4",
+            connector=0x28,
+            technology=0x04,
+            optics=Optics(
+                lanes=8,
+                wavelength_nm=1310,
+                tx_dbm=20.0,
+                rx_dbm=0.0,
+                bias_ma=260,
+                bias_limit_ma=420,
+                sensitivity_dbm=-40,
+                cooled=True,
+            ),
+            power_w=12.0,
+            self_heating_c=14,
+            media_type=2,
+            light="source",
         ),
     )
 }

@@ -67,6 +67,11 @@ class FakePort:
         self.admin_up = True
         self.up_at: float | None = None
 
+    @property
+    def has_link(self) -> bool:
+        """A laser source has none."""
+        return self.module.product.light != "source"
+
     def wants_up(self, now: float) -> bool:
         """Whether both ends see each other well enough."""
         behaviour = self.module.behaviour
@@ -138,7 +143,8 @@ class FakeSwitch:
         """Call `listener` with every change of a link from now on, and with all links as they are now."""
         self._listener = listener
         for port in self.ports:
-            listener(port.name, port.observation())
+            if port.has_link:
+                listener(port.name, port.observation())
 
     async def run(self) -> None:
         """Let things happen until cancelled."""
@@ -163,13 +169,19 @@ class FakeSwitch:
         for port in sorted(self._watched, key=lambda port: port.number):
             self._follow(port, now)
 
+    def _feed(self, source: FakePort) -> None:
+        """Something happened to a laser source: so it does to the engine in front of it."""
+        engines = [each for each in self.ports[: source.number] if each.module.product.light == "external"]
+        if engines:
+            self._follow(engines[-1], self._clock())
+
     def _module(self, number: int) -> LiveModule:
         product = PRODUCTS[self.scenario.modules[(number - 1) % len(self.scenario.modules)]]
         rng = random.Random(self._rng.random())
         return LiveModule(product, serial=self._serial(product), rng=rng, clock=self._clock)
 
     def _light_engines(self) -> None:
-        """An engine is lit by the laser sources in the ports behind it: each laser feeds as many lanes as any other."""
+        """The laser sources in the ports behind an engine light it: each laser feeds as many lanes as any other."""
         for index, port in enumerate(self.ports):
             if port.module.product.light != "external":
                 continue
@@ -227,7 +239,9 @@ class FakeSwitch:
         port.module.behaviour.fault &= now < port.fault_until
         port.admin_up |= now >= port.off_until
         wants_up = port.wants_up(now)
-        if port.link_up and not wants_up:
+        if not port.has_link:
+            self._feed(port)
+        elif port.link_up and not wants_up:
             port.link_up, port.up_at = False, None
             port.downs += 1
             self._listener(port.name, port.observation())

@@ -2,13 +2,13 @@
 
 Documents: CMIS 5.2 chapter 8.17 and table 8-158 (pages 20h, 24h, 28h, 2Ch, 2Fh), the F16 format of section 8.17.
 
-Not simulated: freezing (statistics are those of the last second), groups 2 to 4.
+Not simulated: intervals (statistics are those of the last second), groups 2 to 4.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final, Protocol
 
 from agent.memory import Memory, Span
 from fakes.images import Page, celsius
@@ -48,8 +48,16 @@ class _Kind:
     sample: Callable[[State, int], int]
 
 
+def _dbm(watts: float) -> float:
+    return 10 * math.log10(watts * 1000) if watts > 0 else -40.0
+
+
+def _s16(value: float) -> int:
+    return round(value) & 0xFFFF
+
+
 _BER_LIMITS: Final = (f16(2.4e-4), 0, f16(1e-5), 0)
-_KINDS: Final = (
+_PAM4: Final = (
     _Kind(1, (90, 0, 75, 0), lambda state, lane: round(state.age_percent[lane])),
     _Kind(4, (celsius(80), celsius(0), celsius(75), celsius(5)), lambda state, _: celsius(state.laser_temperature)),
     _Kind(5, (0xFFFF, _u256(15), 0xFFFF, _u256(16.5)), lambda state, lane: _u256(state.snr_db[lane])),
@@ -61,18 +69,65 @@ _KINDS: Final = (
 )  # fmt: skip
 
 
+def _osnr(state: State, lane: int) -> int:
+    return 0 if state.rx_los else round(10 * min(38.0, 35 + 0.5 * (_dbm(state.rx_power[lane]) + 8)))
+
+
+_LASER_TEMPERATURE: Final = (celsius(80), celsius(0), celsius(75), celsius(5))
+_COHERENT: Final = (
+    _Kind(1, (90, 0, 75, 0), lambda state, lane: round(state.age_percent[lane])),
+    _Kind(4, _LASER_TEMPERATURE, lambda state, _: celsius(state.laser_temperature)),
+    _Kind(15, (f16(1.25e-2), 0, f16(1e-2), 0), lambda state, lane: f16(state.ber[lane])),
+    _Kind(139, (0xFFFF, 240, 0xFFFF, 260), _osnr),
+    _Kind(140, (0xFFFF, 120, 0xFFFF, 135), lambda state, lane: round(10 * state.snr_db[lane])),
+    _Kind(141, (5000, _s16(-5000), 3600, _s16(-3600)), lambda state, _: _s16(-120 + 2 * state.temperature)),
+    _Kind(
+        144,
+        (_s16(0), _s16(-2000), _s16(-200), _s16(-1800)),
+        lambda state, lane: _s16(100 * _dbm(state.rx_power[lane])),
+    ),
+)
+_COPPER: Final = (
+    _Kind(
+        6,
+        (0xFFFF, _u256(15), 0xFFFF, _u256(16.5)),
+        lambda state, lane: _u256(22.5 - state.temperature / 40 - lane / 99),
+    ),
+    _Kind(16, _BER_LIMITS, lambda state, lane: f16(1e-9 * (1 + lane + state.temperature / 40))),
+)
+_SIGNED: Final = frozenset({4, 141, 144})
+
+
+def _kinds(product: Product) -> tuple[_Kind, ...]:
+    if product.coherent:
+        return _COHERENT
+    if product.optics is None:
+        return _COPPER
+    return _PAM4 if product.light == "own" else _PAM4[1:]  # the age of lasers is known to who has them
+
+
 def _errored_frames(ber: float) -> float:
     """Frames per second that the correction gives up: none, until the errors come near its limit."""
     return 0.0 if ber < 1e-5 else min(1e6, (ber / 2.4e-4) ** 6 * 1e3)
 
 
+class Register(Protocol):
+    """What can be written: a `FakeModule`."""
+
+    def put(self, span: Span, data: bytes) -> None: ...
+
+
 class Vdm:
-    """The pages of one product; `samples` are worked out when somebody selects their page."""
+    """The pages of one product."""
+
+    pages: ClassVar = frozenset({SAMPLES, FLAGS})
+    """Pages whose content is worked out when somebody selects them."""
 
     def __init__(self, product: Product) -> None:
-        lanes = product.optics.lanes if product.optics else 0
+        lanes = product.optics.lanes if product.optics else product.host_lanes
+        self._kinds = _kinds(product)
         self._banks = [
-            [(kind, lane) for kind in _KINDS for lane in range(8 * bank, min(lanes, 8 * bank + 8))]
+            [(kind, lane) for kind in self._kinds for lane in range(8 * bank, min(lanes, 8 * bank + 8))]
             for bank in range(product.banks)
         ]
 
@@ -81,14 +136,21 @@ class Vdm:
         for bank, instances in enumerate(self._banks):
             descriptors, limits, control = Page(), Page(), Page()
             for index, (kind, lane) in enumerate(instances):
-                descriptors.put(128 + 2 * index, _KINDS.index(kind) << 4 | lane % 8, kind.code)
-            for number, kind in enumerate(_KINDS):
+                descriptors.put(128 + 2 * index, self._kinds.index(kind) << 4 | lane % 8, kind.code)
+            for number, kind in enumerate(self._kinds):
                 limits.words(128 + 8 * number, *kind.limits)
             control.put(128, 0x00, 0x27, 0x10)  # one group, fine intervals of 1 s
             for page, content in ((DESCRIPTORS, descriptors), (THRESHOLDS, limits), (CONTROL, control)):
                 memory.put(Span(128, 128, page, bank), bytes(content.data))
             memory.put(Span(128, 128, SAMPLES, bank), bytes(128))
             memory.put(Span(128, 128, FLAGS, bank), bytes(128))
+
+    def write(self, module: Register, state: State) -> None:
+        """Samples and flags of this moment, in every bank."""
+        for bank in range(len(self._banks)):
+            samples = self.samples(state, bank)
+            module.put(Span(128, 128, SAMPLES, bank), samples)
+            module.put(Span(128, 32, FLAGS, bank), self.flags(samples, bank))
 
     def samples(self, state: State, bank: int) -> bytes:
         """Page 24h of a bank."""
@@ -101,7 +163,7 @@ class Vdm:
         found = bytearray(32)
         for index, (kind, _) in enumerate(self._banks[bank]):
             value = int.from_bytes(samples[2 * index : 2 * index + 2], "big")
-            if kind.code == 4 or value == 0 == kind.limits[1]:
+            if kind.code in _SIGNED or value == 0 == kind.limits[1]:
                 continue
             number = _value(kind, value)
             high, low, high_warning, low_warning = (_value(kind, limit) for limit in kind.limits)

@@ -97,6 +97,14 @@ class Simulation:
         )
 
 
+MEDIA = {
+    "osfp-800g-dr8-lpo": "LPO",
+    "osfp-800g-aec": "AEC",
+    "cpo-3200g-dr32": "CPO",
+    "elsfp-8": "ELSFP",
+}
+
+
 def optical(product: Product) -> bool:
     return product.optics is not None
 
@@ -114,13 +122,12 @@ def test_an_image_says_what_the_product_is(product: Product) -> None:
     assert module.get("part_number") == product.part_number
     assert module.get("vendor_revision") == product.part_revision
     assert module.get("date_code") == "2026-03-01"
-    assert module.get("media") == {"osfp-800g-dr8-lpo": "LPO"}.get(
-        product.name, "SMF" if optical(product) else "DAC"
-    )
-    if product.optics is None:
+    assert module.get("media") == MEDIA.get(product.name, "SMF" if optical(product) else "DAC")
+    if product.flat or (product.family == "sff8472" and not optical(product)):
         assert description.thresholds == {}
         return
-    assert module.get("wavelength_nm") == product.optics.wavelength_nm
+    if product.optics is not None:
+        assert module.get("wavelength_nm") == product.optics.wavelength_nm
     assert description.thresholds[q.TEMPERATURE] == {
         "high_alarm": 75.0,
         "low_alarm": -5.0,
@@ -128,8 +135,9 @@ def test_an_image_says_what_the_product_is(product: Product) -> None:
         "low_warning": 0.0,
     }
     assert description.thresholds[q.SUPPLY_VOLTAGE].get("high_warning") == pytest.approx(3.465)
-    bias = description.thresholds[q.TX_BIAS].get("high_alarm", 0.0)
-    assert bias == pytest.approx(0.95e-3 * product.optics.bias_limit_ma, abs=1e-5)
+    if product.optics is not None and product.light == "own":
+        bias = description.thresholds[q.TX_BIAS].get("high_alarm", 0.0)
+        assert bias == pytest.approx(0.95e-3 * product.optics.bias_limit_ma, abs=1e-5)
 
 
 def test_bytes_of_an_image_are_those_of_the_tables() -> None:
@@ -256,7 +264,7 @@ def test_a_scenario_that_is_not_there_names_those_that_are() -> None:
 
 
 def test_a_quiet_switch_has_nothing_to_complain_of() -> None:
-    simulation = Simulation(load_quiet())
+    simulation = Simulation(load_quiet(), ports=15)
     simulation.run(70)
     assert simulation.links == []
     assert not [event for _, event in simulation.events if isinstance(event, PollFailed | Discarded)]
@@ -270,6 +278,45 @@ def test_a_quiet_switch_has_nothing_to_complain_of() -> None:
     xd = simulation.last("Ethernet9")
     assert sorted(xd.lanes[q.RX_POWER]) == list(range(1, 17))
     assert {sample.lane for sample in xd.vdm if sample.observable == "snr_media_input"} == set(range(1, 17))
+
+
+def test_families_beyond_pluggable_optics() -> None:
+    simulation = Simulation(load_quiet(), ports=15)
+    simulation.run(3)
+    coherent = simulation.last("Ethernet11")
+    assert coherent.tunable.get("current_frequency_hertz") == 193.4e12
+    assert coherent.coherent["osnr_db"].get("value") == pytest.approx(35, abs=1.5)
+    assert coherent.coherent["osnr_db"].get("avg") == pytest.approx(35, abs=1.5)
+    assert coherent.coherent["cd_ps_per_nm"] == {"avg": 812.0, "min": 805.0, "max": 820.0}
+    assert coherent.coherent["pre_fec_ber_ratio"].get("avg") == pytest.approx(8e-4, rel=0.6)
+    assert coherent.coherent["uncorrected_frames_ratio"].get("avg") == 0.0
+    cable = simulation.last("Ethernet12")
+    assert cable.lanes.keys() == {q.HOST_SNR}
+    assert {sample.observable for sample in cable.vdm} == {"snr_host_input", "pre_fec_ber_current_host_input"}
+    engine = simulation.last("Ethernet13")
+    assert sorted(engine.lanes[q.TX_POWER]) == sorted(engine.lanes[q.RX_POWER]) == list(range(1, 33))
+    assert q.TX_BIAS not in engine.lanes
+    source = simulation.last("Ethernet14")
+    assert source.lanes == {}
+    assert [(laser.laser, laser.state) for laser in source.lasers] == [(n, "on") for n in range(1, 9)]
+    assert source.lasers[0].values[q.TX_POWER] == pytest.approx(0.1, rel=0.3)
+
+
+def test_a_worn_laser_of_a_source_darkens_the_lanes_that_it_feeds() -> None:
+    simulation = Simulation(load_quiet(), ports=15)
+    simulation.run(2)
+    before = simulation.last("Ethernet13").lanes[q.TX_POWER]
+    worn = simulation.switch.ports[13].module.behaviour.ageing[3] = Ramp()
+    worn.go(to=3.0, over_s=0.0, now=simulation.clock.now)
+    simulation.run(2)
+    after = simulation.last("Ethernet13").lanes[q.TX_POWER]
+    assert [lane for lane in before if after[lane] < 0.5 * before[lane]] == [5, 6]
+    laser = simulation.last("Ethernet14").lasers[2]
+    assert laser.state == "off"
+    simulation.switch.ports[14].module.remove()
+    simulation.run(3)
+    dark = simulation.last("Ethernet13").lanes[q.TX_POWER]
+    assert [lane for lane in before if dark[lane] < 0.01 * before[lane]] == list(range(17, 33))
 
 
 def test_a_mixed_day_is_seen_as_it_happens() -> None:
