@@ -72,9 +72,8 @@ def _started(daemon: app.Daemon, url: str, arguments: argparse.Namespace) -> Non
 def _print_alert(event: AlertEvent) -> None:
     colour, plain = (_COLOURS[event.severity], _PLAIN) if sys.stdout.isatty() else ("", "")
     clock = datetime.fromtimestamp(event.time).astimezone().strftime("%H:%M:%S")
-    lane = f" lane {event.lane}" if event.lane else ""
     print(
-        f"{clock} {colour}{event.severity:<8}{plain} {event.state:<8} {event.port}{lane}: {event.summary}",
+        f"{clock} {colour}{event.severity:<8}{plain} {event.state:<8} {event.summary}",
         flush=True,
     )
 
