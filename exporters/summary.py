@@ -33,6 +33,8 @@ class Row(TypedDict):
     link: NotRequired[Literal["up", "down", "disabled"]]
     flaps: NotRequired[int]
     lanes: NotRequired[int]
+    rx_margin_db: NotRequired[float]
+    """Received power of the worst lane above the module's low alarm."""
     values: dict[str, list[float]]
 
 
@@ -53,6 +55,10 @@ def row(device: str, port: PortState, alerts: Sequence[AlertEvent], trouble: str
         if port.up:
             document["values"] = _values(reading)
             document["lanes"] = max((len(column) for column in reading.lanes.values()), default=0)
+            alarm = reading.thresholds.get(q.RX_POWER, {}).get("low_alarm")
+            powers = document["values"].get("rx_power_dbm")
+            if alarm is not None and powers:
+                document["rx_margin_db"] = powers[0] - dbm(alarm)
     return document
 
 
