@@ -23,21 +23,25 @@ POSSIBLE: Final[Mapping[Quantity, tuple[float, float]]] = {
     q.TEMPERATURE: (-60.0, 125.0),
     q.LASER_TEMPERATURE: (-60.0, 125.0),
     q.SUPPLY_VOLTAGE: (1.0, 6.5),
-    # FFFFh, the top of the register: the bus floated, or the sensor has nothing to say.
-    q.TX_POWER: (0.0, 0.0065534),
-    q.RX_POWER: (0.0, 0.0065534),
+    # An externally calibrated module may well be above the 6.5535 mW of the register itself.
+    q.TX_POWER: (0.0, 1.0),
+    q.RX_POWER: (0.0, 1.0),
     q.TX_BIAS: (0.0, 1.0),
 }
 """Least and greatest value that can be true, in the quantity's unit; a quantity not named here is not judged."""
 
+_POWER_LSB: Final = 1e-7  # of a watt
+_POWER_FULL_SCALE: Final = 0xFFFF
+"""The top of the register: the bus floated, or the sensor has nothing to say."""
 _BIAS_LSB: Final = 2e-6  # of an ampere; times 1, 2 or 4 as CMIS page 01h byte 160 says
 _BIAS_FULL_SCALE: Final = frozenset({0xFFFF, 2 * 0xFFFF, 4 * 0xFFFF})
 
 _BY_LANE: Final[Mapping[Quantity, tuple[float, float]]] = {
-    q.TX_POWER: POSSIBLE[q.TX_POWER],
-    q.RX_POWER: POSSIBLE[q.RX_POWER],
-    q.TX_BIAS: (0.0, 0.13),  # from here on each is looked at, for the full scale of x1, x2 and x4
+    q.TX_POWER: (0.0, 0.0065534),
+    q.RX_POWER: (0.0, 0.0065534),
+    q.TX_BIAS: (0.0, 0.13),  # full scale of x1
 }
+"""Within these all is well; beyond them each value is looked at."""
 
 _LEAST_BLOCK: Final = 8
 """Shorter blocks may hold any bytes."""
@@ -58,6 +62,8 @@ def possible(quantity: Quantity, value: float) -> bool:
     limits = POSSIBLE.get(quantity)
     if limits is None:
         return True
+    if quantity in (q.TX_POWER, q.RX_POWER) and round(value / _POWER_LSB) == _POWER_FULL_SCALE:
+        return False
     if quantity is q.TX_BIAS and round(value / _BIAS_LSB) in _BIAS_FULL_SCALE:
         return False
     return limits[0] <= value <= limits[1]

@@ -93,3 +93,12 @@ def test_blocks_that_nobody_wrote() -> None:
     assert blank(bytes(76))
     assert not blank(bytes(75) + b"\x01")
     assert not blank(b"")
+
+
+@pytest.mark.parametrize(
+    ("watts", "want"),
+    [(0.0065534, True), (0.0065535, False), (0.013107, True), (1.5, False), (-1e-7, False)],
+)
+def test_power_beyond_the_register_is_possible_its_full_scale_is_not(watts: float, *, want: bool) -> None:
+    """An externally calibrated SFP may report 13.107 mW; FFFFh (6.5535 mW) is what nobody drives."""
+    assert possible(q.RX_POWER, watts) is want
