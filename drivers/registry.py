@@ -6,11 +6,26 @@ from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final, Protocol, runtime_checkable
 
-from agent.config import ModuleSource, SysfsSource
 from agent.errors import ConfigError
 from agent.sources import Cage, Driver, Options, SourceName, parse_source
 
 GROUP: Final = "opticd.drivers"
+
+
+class Section(Protocol):
+    """A section of the config, as far as a registry needs to know it."""
+
+    @property
+    def port(self) -> str: ...
+    def source(self) -> SourceName: ...
+
+
+@runtime_checkable
+class NamesPorts(Protocol):
+    """A section that stands for several cages and gives them names."""
+
+    @property
+    def ports(self) -> Mapping[str, str]: ...
 
 
 @runtime_checkable
@@ -46,7 +61,7 @@ class Registry:
         options.finish()
         return cage
 
-    def open_section(self, section: ModuleSource) -> list[Cage]:
+    def open_section(self, section: Section) -> list[Cage]:
         """Every cage of one section of the config, under the names that it gives them.
 
         One, but for a driver that finds several at one address (`*` in the path of EEPROM files).
@@ -57,7 +72,7 @@ class Registry:
         cages = [self.open(SourceName(name.kind, address, name.options)) for address in found]
         if section.port and len(cages) == 1:
             return [replace(cages[0], port=section.port)]
-        names = section.ports if isinstance(section, SysfsSource) else {}
+        names: Mapping[str, str] = section.ports if isinstance(section, NamesPorts) else {}
         return [replace(cage, port=_named(cage, names)) for cage in cages]
 
     def _driver(self, kind: str) -> Driver:
