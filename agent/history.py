@@ -11,7 +11,7 @@ themselves are in the readings. Times are Unix seconds.
 import math
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Final, NamedTuple
 
@@ -41,7 +41,13 @@ class _Codec(NamedTuple):
 
 _POWER: Final = _Codec("e", 1e5)
 """Half precision: 0.05 %, or 0.002 dB, from 1 nW to 0.65 W."""
+_ERRORS: Final = Quantity(
+    "pre_fec_ber_decades", Unit.NONE, "Decades of the worst bit error ratio before correction."
+)
+"""Of all lanes, as its logarithm: no code of two bytes reaches from 1e-15 to 1."""
+_ERRORLESS: Final = 1e-15
 _CODECS: Final = {
+    _ERRORS: _Codec("h", 1e3),
     q.TEMPERATURE: _Codec("h", 256.0),
     q.LASER_TEMPERATURE: _Codec("h", 256.0),
     q.SUPPLY_VOLTAGE: _Codec("H", 1e4),
@@ -200,6 +206,8 @@ class History:
     def take(self, reading: Reading) -> None:
         """Keep what is of interest in a reading."""
         key = (reading.device, reading.port)
+        if reading.vdm:
+            reading = _with_errors(reading)
         port = self._ports.get(key)
         if port is None:
             port = self._ports[key] = _Port(self._sizes, _shape(reading))
@@ -244,6 +252,14 @@ class History:
         self._ports.pop((event.device, event.port), None)
 
 
+def _with_errors(reading: Reading) -> Reading:
+    """The reading with the decades of its bit errors, where VDM has them."""
+    ratios = [each.value for each in reading.vdm if each.observable.startswith("pre_fec_ber_current_")]
+    if not ratios:
+        return reading
+    return replace(reading, values={**reading.values, _ERRORS: math.log10(max(*ratios, _ERRORLESS))})
+
+
 def _kept(reading: Reading) -> set[Quantity]:
     """The quantities of a reading that are kept."""
     return {quantity for quantity in (*reading.values, *reading.lanes) if quantity in _CODECS}
@@ -259,7 +275,10 @@ def _shape(reading: Reading) -> Shape:
 def _document(sample: Sample) -> dict[str, object]:
     document: dict[str, object] = {"time": timestamp(sample.time)}
     for quantity, value in sample.values.items():
-        document[quantity.key] = _rounded(value)
+        if quantity is _ERRORS:
+            document["pre_fec_ber_ratio"] = float(f"{10.0**value:.3g}")
+        else:
+            document[quantity.key] = _rounded(value)
     lanes: dict[int, dict[str, object]] = {}
     for quantity, by_lane in sample.lanes.items():
         for lane, value in by_lane.items():

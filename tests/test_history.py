@@ -1,12 +1,13 @@
 """The ring of samples: what comes out is what went in, as far as it is kept, and it stays small."""
 
 import tracemalloc
+from dataclasses import replace
 
 import pytest
 
 from agent import quantities as q
 from agent.history import History
-from agent.model import Module, ModuleChange, ModuleEvent, Reading
+from agent.model import Module, ModuleChange, ModuleEvent, Reading, VdmSample
 from agent.state import Hub, PortForgotten
 
 T0 = 1_795_000_000.0
@@ -141,3 +142,15 @@ def test_an_hour_of_512_modules_is_small(hub: Hub) -> None:
     tracemalloc.stop()
     assert history.size_bytes == 8 * 420 * (8 + 2 * 26)
     assert grown * 64 < 20 * 2**20
+
+
+def test_bit_errors_are_kept_over_all_decades(hub: Hub) -> None:
+    history = History(hub)
+    for second, ratio in enumerate((0.0, 1.2e-9, 2.4e-4)):
+        samples = (
+            VdmSample("pre_fec_ber_current_media_input", 1, 1, ratio, "ratio"),
+            VdmSample("pre_fec_ber_max_media_input", 1, 1, 0.5, "ratio"),
+        )
+        hub.publish(replace(reading(T0 + 10 * second), vdm=samples))
+    found = [sample["pre_fec_ber_ratio"] for sample in history.samples("leaf", "swp1")]
+    assert found == [pytest.approx(ratio, rel=0.006) for ratio in (1e-15, 1.2e-9, 2.4e-4)]
