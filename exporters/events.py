@@ -9,7 +9,7 @@ from typing import Final
 from agent.alertjson import to_alert_document
 from agent.document import to_document
 from agent.model import AlertEvent, LinkEvent, ModuleEvent, PollFailed, Reading
-from agent.state import Hub, LinkChanged
+from agent.state import Hub, LinkChanged, PortForgotten
 from exporters.api import Api, encode
 from exporters.summary import Row
 
@@ -85,6 +85,7 @@ class EventStream:
         hub.subscribe(ModuleEvent, self._mark)
         hub.subscribe(LinkEvent, self._mark)
         hub.subscribe(LinkChanged, self._mark)
+        hub.subscribe(PortForgotten, self._forgotten)
 
     def __len__(self) -> int:
         """How many clients there are."""
@@ -129,6 +130,12 @@ class EventStream:
         if listeners:
             message = _message("reading", to_document(event))
             for client in listeners:
+                client.put(message)
+
+    def _forgotten(self, event: PortForgotten) -> None:
+        message = _message("forgotten", {"device": event.device, "port": event.port})
+        for client in self._clients:
+            if client.view == "summary" and client.device in ("", event.device):
                 client.put(message)
 
     def _mark(self, event: Reading | PollFailed | ModuleEvent | LinkEvent | LinkChanged | AlertEvent) -> None:

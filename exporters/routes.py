@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Final
 
 from aiohttp import web
@@ -26,10 +28,11 @@ CHUNK: Final = 65_536
 """So much of an answer is handed to the socket at once: what waits for a slow reader is not copied."""
 _KEEPALIVE_S: Final = 15.0
 _PORTS_AT_ONCE: Final = 16
-_PAGE: Final = {
-    "/": ("index.html", "text/html; charset=utf-8"),
-    "/app.js": ("app.js", "text/javascript; charset=utf-8"),
-    "/style.css": ("style.css", "text/css; charset=utf-8"),
+_TYPES: Final = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
 }
 
 
@@ -51,12 +54,14 @@ class Routes:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._page: dict[str, tuple[bytes, bytes, str]] = {}
+        self._page = {file.name: file for file in _page_files()}
+        """The files of the status page, those alone: a path from outside is never joined to anything."""
+        self._packed: dict[str, tuple[bytes, bytes, str]] = {}
 
     def add_to(self, app: web.Application) -> None:
         """Register every path."""
-        for path in _PAGE:
-            app.router.add_get(path, self.page)
+        app.router.add_get("/", self.page)
+        app.router.add_get("/page/{name}", self.page)
         app.router.add_get("/metrics", self.metrics)
         app.router.add_get("/probe", self.probe)
         app.router.add_get("/sd", self.discovery)
@@ -70,25 +75,27 @@ class Routes:
         app.router.add_post("/-/reload", self.reload)
 
     async def page(self, request: web.Request) -> web.StreamResponse:
-        """The status page."""
-        name, content_type = _PAGE[request.path]
-        known = self._page.get(name)
-        if known is None:
-            content = (files("exporters") / "page" / name).read_bytes()
-            tag = f'"{sha256(content).hexdigest()[:16]}"'
-            known = self._page[name] = (content, gzip.compress(content, 9, mtime=0), tag)
-        content, packed, tag = known
-        headers = {
-            "Content-Type": content_type,
-            "ETag": tag,
-            "Cache-Control": "no-cache",
-            "Vary": "Accept-Encoding",
-        }
+        """The status page and its parts."""
+        name = request.match_info.get("name", "index.html")
+        if name not in self._page:
+            raise web.HTTPNotFound
+        content, packed, tag = self._file(name)
+        headers = {"Content-Type": _TYPES[Path(name).suffix], "ETag": tag, "Vary": "Accept-Encoding"}
+        headers["Cache-Control"] = "no-cache"
         if request.headers.get("If-None-Match") == tag:
             return web.Response(status=304, headers=headers)
         if accepts_gzip(request.headers.get("Accept-Encoding", "")):
             return web.Response(body=packed, headers=headers | {"Content-Encoding": "gzip"})
         return web.Response(body=content, headers=headers)
+
+    def _file(self, name: str) -> tuple[bytes, bytes, str]:
+        """Content, the same compressed, and what tells this version from another."""
+        known = self._packed.get(name)
+        if known is None:
+            content = self._page[name].read_bytes()
+            tag = f'"{sha256(content).hexdigest()[:16]}"'
+            known = self._packed[name] = (content, gzip.compress(content, 9, mtime=0), tag)
+        return known
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
         """The local device, and opticd itself."""
@@ -237,6 +244,10 @@ async def _follow(client: Client, response: web.StreamResponse) -> None:
         async with asyncio.timeout(WRITE_S):
             for at in range(0, len(messages), CHUNK):
                 await response.write(messages[at : at + CHUNK])
+
+
+def _page_files() -> list[Traversable]:
+    return [file for file in files("exporters").joinpath("page").iterdir() if Path(file.name).suffix in _TYPES]
 
 
 def _json(document: object) -> web.Response:

@@ -9,7 +9,7 @@ from typing import Literal
 from agent.config import Prometheus
 from agent.model import AlertEvent, Severity
 from agent.state import Hub
-from exporters.api import Document
+from exporters.api import Document, History
 from exporters.http import HttpServer, make_server
 from exporters.selfmetrics import SelfMetrics
 
@@ -53,6 +53,7 @@ async def serving(
     scheme: str = "http",
     reload: Callable[[], Awaitable[None]] | None = None,
     ready: Callable[[], bool] = lambda: True,
+    history: History | None = None,
 ) -> AsyncGenerator[Served]:
     """A server for the length of a `with` block."""
     hub, book = Hub("leaf-17"), Book()
@@ -62,7 +63,7 @@ async def serving(
         profile="standard",
         self_metrics=SelfMetrics(hub, version="1.2.3"),
         alerts=book,
-        history=Ring(),
+        history=history or Ring(),
         ready=ready,
         reload=reload,
     )

@@ -26,7 +26,7 @@ from tests.http_helpers import Served, alert, serving
 Json = dict[str, object]
 
 ROUTES = [
-    "/", "/app.js", "/style.css", "/metrics", "/probe?target=spine-1", "/sd", "/api/v1/ports",
+    "/", "/page/app.js", "/page/style.css", "/metrics", "/probe?target=spine-1", "/sd", "/api/v1/ports",
     "/api/v1/ports/Ethernet0", "/api/v1/summary", "/api/v1/alerts", "/api/v1/events", "/-/healthy", "/-/ready",
 ]  # fmt: skip
 

@@ -1,0 +1,104 @@
+// What happened to a port: a timeline of its links and alerts, and the evidence of each.
+
+import { clock, dbm, el, moment, plain, without, words } from "./format.js";
+import { svg } from "./charts.js";
+
+const isLink = (event) => event.rule === "link" || event.rule.startsWith("link");
+
+// `events` are alert documents, oldest first.
+export function timeline(events) {
+  if (!events.length) return el("p", { class: "none" }, "Nothing happened since this page's server started.");
+  events = [...events].sort((one, other) => (one.time < other.time ? -1 : one.time > other.time ? 1 : 0));
+  const newest = [...events].reverse();
+  const list = el("ol", { class: "events" }, ...newest.map(item));
+  return el("div", {}, strip(events, (at) => {
+    const details = list.children[newest.indexOf(events[at])].querySelector("details");
+    details.open = true;
+    details.querySelector("summary").focus();
+  }), list);
+}
+
+function strip(events, choose) {
+  const times = events.map((event) => Date.parse(event.time) / 1000);
+  const now = Date.now() / 1000;
+  const first = Math.min(...times, now - 60);
+  const [width, height] = [600, 34];
+  const x = (time) => 6 + ((time - first) / (now - first || 1)) * (width - 12);
+  const downs = [];
+  let since = null;
+  events.forEach((event, at) => {
+    if (!isLink(event)) return;
+    if (event.state === "firing") since ??= times[at];
+    else if (since !== null) {
+      downs.push([since, times[at]]);
+      since = null;
+    }
+  });
+  if (since !== null) downs.push([since, now]);
+  const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, class: "strip", role: "img", "aria-label": `${events.length} events since ${moment(first)}, listed below` },
+    svg("rect", { class: "up", x: 6, y: 14, width: width - 12, height: 6, rx: 3 }),
+    ...downs.map(([from, to]) => svg("rect", { class: "down", x: x(from), y: 12, width: Math.max(2, x(to) - x(from)), height: 10 })),
+    ...events.map((event, at) => {
+      const mark = svg("path", { class: `mark ${event.severity} ${event.state}`, d: `M${x(times[at])} 12 l-4 -8 h8 z` }, svg("title", {}, `${clock(times[at])} ${event.summary}`));
+      mark.addEventListener("click", () => choose(at));
+      return mark;
+    }));
+  return el("div", {}, drawing, el("p", { class: "ends", "aria-hidden": "true" }, el("span", {}, moment(first)), el("span", {}, "now")));
+}
+
+function item(event) {
+  const level = event.state === "resolved" ? "ok" : event.severity === "info" ? "notice" : event.severity;
+  const word = event.state === "resolved" ? "over" : event.severity;
+  const seconds = Date.parse(event.time) / 1000;
+  const head = el("summary", {},
+    el("time", { datetime: event.time, title: moment(seconds) }, clock(seconds)),
+    el("span", { class: "badge", "data-level": level }, word),
+    el("span", { class: "text" }, without(event.port, event.summary)));
+  const facts = [];
+  if (event.cause) facts.push(["cause", event.cause]);
+  if (event.value !== undefined) facts.push(["value", `${plain(event.value)} ${event.unit ?? ""}`]);
+  if (event.threshold !== undefined) facts.push(["threshold", `${plain(event.threshold)} ${event.unit ?? ""}`]);
+  if (event.lane) facts.push(["lane", String(event.lane)]);
+  facts.push(["rule", event.rule]);
+  return el("li", {}, el("details", { "data-name": `${event.id} ${event.state} ${event.time}` }, head, definitions(facts), evidence(event.evidence ?? {})));
+}
+
+function definitions(facts) {
+  return el("dl", { class: "facts" }, ...facts.flatMap(([name, value]) => [el("dt", {}, words(name)), el("dd", {}, value)]));
+}
+
+// Evidence is whatever the rule saw: samples become a table, the rest a list of facts.
+export function evidence(found) {
+  const parts = [];
+  const facts = [];
+  for (const [name, value] of Object.entries(found)) {
+    if (Array.isArray(value) && value.length && value.every(isRecord)) parts.push(samples(name, value));
+    else if (isRecord(value) && Object.values(value).some((each) => typeof each === "object")) parts.push(el("h5", {}, words(name)), evidence(value));
+    else if (isRecord(value)) facts.push([name, Object.entries(value).map(([key, each]) => `${words(key)} ${plain(each)}`).join(", ")]);
+    else facts.push([name, Array.isArray(value) ? value.map(plain).join(", ") : plain(value)]);
+  }
+  return el("div", { class: "evidence" }, facts.length ? definitions(facts) : null, ...parts);
+}
+
+const isRecord = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+
+function samples(name, rows) {
+  const keys = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": words(name) },
+    el("table", {}, el("caption", {}, words(name)),
+      el("thead", {}, el("tr", {}, ...keys.map((key) => el("th", { scope: "col" }, column(key))))),
+      el("tbody", {}, ...rows.map((row) => el("tr", {}, ...keys.map((key) => el("td", {}, cell(key, row[key]))))))));
+}
+
+const column = (key) => words(key.replace(/_watts$/, "_dbm").replace(/_amperes$/, "_mA"));
+
+function cell(key, value) {
+  if (value === undefined) return "";
+  if (key === "time") return typeof value === "number" ? clock(value) : clock(Date.parse(value) / 1000);
+  if (Array.isArray(value)) return value.map((each) => cell(key, each)).join(" ");
+  if (isRecord(value)) return Object.entries(value).map(([lane, each]) => `${lane}: ${cell(key, each)}`).join("  ");
+  if (typeof value === "number" && key.endsWith("_watts")) return dbm(value).toFixed(2);
+  if (typeof value === "number" && key.endsWith("_amperes")) return (value * 1000).toFixed(1);
+  return plain(value);
+}
+
