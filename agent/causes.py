@@ -11,6 +11,7 @@ from statistics import median
 from typing import Final, NamedTuple
 
 from agent import quantities as q
+from agent.alerttext import rfc3339
 from agent.model import Bounds, DownCause, Reading
 from agent.quantities import Quantity, dbm
 
@@ -23,8 +24,6 @@ BIAS_DOWN: Final = 0.5
 HEATED_C: Final = 10.0
 FLAG_S: Final = 10.0
 """Flags seen this long before the event may belong to it: a poll may be that late."""
-STEADY_S: Final = 300.0
-"""What changed within the last minutes before the event is no baseline."""
 
 
 class Cause(Enum):
@@ -121,7 +120,7 @@ class Lanes(NamedTuple):
     """One lane quantity over the case."""
 
     usual: dict[int, float]
-    """Median from before the last minutes (or of all there is)."""
+    """Median of the oldest quarter of the samples before it."""
     last: dict[int, float]
     """Right before the event."""
     worst: dict[int, float]
@@ -173,9 +172,7 @@ class Findings:
 
 def _lanes(case: Case, of: Callable[[Shot], Mapping[int, float]]) -> Lanes:
     rows = [(shot.time, of(shot)) for shot in case.before if of(shot)]
-    old = [row for time, row in rows if time < case.time - STEADY_S] or [
-        row for _, row in rows[: len(rows) // 2 + 1]
-    ]
+    old = [row for _, row in rows[: len(rows) // 4 + 1]]
     usual = {lane: median([row[lane] for row in old if lane in row]) for lane in (old[0] if old else ())}
     last = dict(rows[-1][1]) if rows else {}
     worst: dict[int, float] = {}
@@ -345,7 +342,7 @@ def evidence_of(shots: Sequence[Shot]) -> list[dict[str, object]]:
     """Shots for a message: optical power in dBm, lanes in order."""
     rows: list[dict[str, object]] = []
     for shot in shots:
-        row: dict[str, object] = {"time": shot.time}
+        row: dict[str, object] = {"time": rfc3339(shot.time)}
         if shot.temperature is not None:
             row["temperature_celsius"] = round(shot.temperature, 2)
         for key, values in (("rx_power_dbm", shot.rx), ("tx_power_dbm", shot.tx)):
