@@ -179,6 +179,8 @@ class Daemon:
             for name, error in wanted.failed:
                 _log.error("%s: %s%s", name, error, f" ({error.hint})" if error.hint else "")
                 self.hub.publish(SourceHealth(name, up=False, detail=str(error)))
+            for note in wanted.notes:
+                _log.warning("%s", note)
             self.poller = Poller(
                 self.hub,
                 wanted.setups,

@@ -151,6 +151,20 @@ class ModuleMemory(Protocol):
         ...
 
 
+FREEZE_CONTROL: Final = Span(144, 1, 0x2F)
+"""The only register of a module that opticd ever writes, and only where `vdm_freeze` allows it: VDM control."""
+FREEZE_STATUS: Final = Span(145, 1, 0x2F)
+
+
+@runtime_checkable
+class Freezes(Protocol):
+    """A `ModuleMemory` that can write `FREEZE_CONTROL`, and nothing else."""
+
+    def write_freeze(self, value: int, *, bank: int = 0) -> None:
+        """Write it. Raises a DriverError: NotPermitted unless the source allows it, PageRefused."""
+        ...
+
+
 @runtime_checkable
 class Parks(Protocol):
     """A `ModuleMemory` that leaves a page selected behind it, which other readers of the module may not expect."""

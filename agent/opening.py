@@ -44,6 +44,8 @@ class Wanted:
     failed: list[tuple[str, OpticError]] = field(default_factory=list[tuple[str, OpticError]])
     patterns: bool = False
     """Some section names what may still come: look again when interfaces come and go."""
+    notes: list[str] = field(default_factory=list[str])
+    """What is not done as the config says, for the log."""
 
 
 def open_all(config: Config) -> Wanted:
@@ -91,6 +93,7 @@ def _open_cages(wanted: Wanted, registry: Registry, config: Config, section: Mod
                 interval_s=section.poll_interval or config.agent.poll_interval,
                 # What another daemon latches belongs to it, unless the config says otherwise.
                 flags=_flags(config, section.read_flags) and (not cage.owner or section.own_flags),
+                freeze=_freezes(wanted, section, cage),
                 intervals=_intervals(config),
             )
         )
@@ -101,6 +104,13 @@ def _open_cages(wanted: Wanted, registry: Registry, config: Config, section: Mod
                 wanted.counted[cage.port] = netdev
         elif section.netdev:
             wanted.netdevs.setdefault("", {})[section.netdev] = cage.port
+
+
+def _freezes(wanted: Wanted, section: ModuleSection, cage: Cage) -> bool:
+    """Whether VDM is frozen: its statistics begin anew for everybody, so never where another daemon reads them."""
+    if section.vdm_freeze and cage.owner:
+        wanted.notes.append(f"{cage.source}: vdm_freeze is not done, {cage.owner} reads these statistics")
+    return section.vdm_freeze and not cage.owner
 
 
 def _memory(cage: Cage) -> ModuleMemory:

@@ -29,6 +29,8 @@ class PortSetup:
     interval_s: float = 10.0
     flags: bool = True
     """Read the clear-on-read flags."""
+    freeze: bool = False
+    """Freeze the statistics of VDM while they are read."""
     intervals: Intervals = field(default_factory=Intervals)
 
 
@@ -130,6 +132,7 @@ class PortJob:
                 identify=self._identify,
                 intervals=setup.intervals,
                 flags=setup.flags,
+                freeze=setup.freeze,
                 clock=self._clock,
                 sleep=self._sleep,
             )

@@ -7,19 +7,21 @@ are made here; which page is selected for them is the driver's business.
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from agent.errors import DecodeError, DriverError
+from agent.freezing import Freezer
 from agent.identification import IDENTIFIER, Identification, Identify, Meter, Reads
 from agent.latches import with_flags
-from agent.maps.api import Description, Plan, Values, overlay
+from agent.maps.api import Description, Freezable, Plan, Values, overlay
 from agent.memory import ModuleMemory, Parks, Shape, Span
 from agent.model import Module, ModuleChange, Trouble
 from agent.plausibility import Plausibility, blank, floating
 from agent.quantities import DATA_PATH_STATE_CHANGED, MODULE_STATE_CHANGED
 
+_READY: Final = "ModuleReady"
 EXCHANGE_S: Final = 1.9
 """Nobody pulls a module, puts another in and has it answer in less (CMIS and SFF allow 2 s to initialise)."""
 ABSENT_CALLS: Final = 3
@@ -94,6 +96,7 @@ class ModuleSession:
         identify: Identify,
         intervals: Intervals | None = None,
         flags: bool = True,
+        freeze: bool = False,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -105,6 +108,7 @@ class ModuleSession:
         self._flags = flags
         self._clock = clock
         self._sleep = sleep
+        self._freezer = Freezer(memory, self.meter, clock=clock, sleep=sleep) if freeze else None
         self._known: _Known | None = None
         self._arrival: Identification | None = None
         self._last_module: Module = {}
@@ -168,6 +172,8 @@ class ModuleSession:
     ) -> Refresh:
         """`change` and the troubles `before` belong to the arrival of which this is the first refresh."""
         discarded: list[Trouble] = []
+        if self._freezer is not None and self._freezer.holding and self._is_surely(known, reads):
+            self._freezer.release(reads)
         blocks = self._blocks(reads, known, discarded)
         previous = self._last_module if change is ModuleChange.SWAPPED else Module()
         if not known.plan.spans:
@@ -288,14 +294,44 @@ class ModuleSession:
         )
         if not moved and known.slow is not None:
             return overlay(values, known.slow)
-        later = reads.again(more_s=self._deadline_s) if reads.bus_error is None else reads
-        blocks = [None if block is None or floating(block) else block for block in map(later.get, spans)]
-        if later is not reads:
-            reads.take(later)
+        with self._frozen(reads, known, values):
+            later = reads.again(more_s=self._deadline_s) if reads.bus_error is None else reads
+            blocks = [None if block is None or floating(block) else block for block in map(later.get, spans)]
+            if later is not reads:
+                reads.take(later)
         slow = known.slow_plan.decode(blocks)
         known.slow_at = now
         known.slow = replace(slow, errors=())  # reported once, with the refresh that read them
         return overlay(values, slow)
+
+    @contextlib.contextmanager
+    def _frozen(self, reads: Reads, known: _Known, values: Values) -> Generator[None, None, None]:
+        """The statistics of the module stand still inside, where that is asked for and the module is at work.
+
+        It is a write, so it is made sure before it that the module is still the one that advertises it; and again
+        before the release, where an exchange in between is possible.
+        """
+        freezer, description = self._freezer, known.description
+        banks = description.freeze_banks if isinstance(description, Freezable) else ()
+        if freezer is None or not banks or values.module_state != _READY or not self._is_surely(known, reads):
+            yield
+            return
+        sure_at = self._clock()
+        freezer.freeze(banks, reads)
+        try:
+            yield
+        finally:
+            if self._clock() - sure_at < EXCHANGE_S or self._is_surely(known, reads):
+                freezer.release(reads)
+
+    def _is_surely(self, known: _Known, reads: Reads) -> bool:
+        """Compare the serial number now: False for another one, and when there is no telling."""
+        if reads.bus_error is not None or not known.identity:
+            return False
+        now = reads.again()
+        identity = self._identity(now, known)
+        reads.take(now)
+        return identity == known.identity
 
     def _exchanged(self, reads: Reads, known: _Known) -> Refresh:
         """Another module answers: what was read is dropped, and its acquaintance made."""
@@ -404,6 +440,8 @@ class ModuleSession:
         self._known = None
         self._arrival = None
         self._missed = 0
+        if self._freezer is not None:
+            self._freezer.forget()
         self.memory.shape = Shape()
 
 

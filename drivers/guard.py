@@ -1,7 +1,7 @@
 """What may be written to an I2C bus at all; every transport asks before anything reaches the wire."""
 
 from agent.errors import NotPermitted
-from agent.memory import I2C_DIAGNOSTICS, I2C_MODULE
+from agent.memory import FREEZE_CONTROL, I2C_DIAGNOSTICS, I2C_MODULE
 
 
 class WriteGuard:
@@ -12,7 +12,7 @@ class WriteGuard:
 
     def __init__(self, *, muxes: frozenset[int] = frozenset(), freeze: bool = False) -> None:
         self.muxes = muxes
-        self._freeze = freeze
+        self.freeze = freeze
         self._page: int | None = None
 
     def check(self, address: int, out: bytes, n: int) -> None:
@@ -33,5 +33,5 @@ class WriteGuard:
             if address == I2C_MODULE:
                 self._page = out[-1]
             return True
-        freezes = address == I2C_MODULE and (out[0], len(out)) == (144, 2)
-        return freezes and self._freeze and self._page == 0x2F
+        freezes = address == I2C_MODULE and (out[0], len(out)) == (FREEZE_CONTROL.offset, 2)
+        return freezes and self.freeze and self._page == FREEZE_CONTROL.page

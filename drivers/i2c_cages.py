@@ -2,7 +2,7 @@
 
 Options: `chunk` bytes a read at most; `shared=no` nobody else selects pages or channels; `settle` seconds to wait
 after a page select; `mux` kind of the muxes (pca9548, pca9547, ...); `exclusive` read although a kernel driver or
-another daemon has the module.
+another daemon has the module; `freeze` VDM may be frozen, which is a write.
 """
 
 import re
@@ -52,11 +52,13 @@ class I2cDriver:
         settle_s = options.number("settle", 0.0, most=1.0)
         enable = _enable(options.text("mux", "pca9548"))
         exclusive = options.flag("exclusive", default=False)
+        freeze = options.flag("freeze", default=False)
         device, path = self._kernel_channels(device, path)
         owner = self._owner()
         if not exclusive:
             self._refuse_owned(device, path, owner)
         bus = self._bus(device, path, chunk=chunk, shared=shared, enable=enable)
+        self._buses[device].bus.guard.freeze |= freeze
         name = "".join(
             (head.removeprefix("/dev/").removeprefix("i2c-"), *(f":{hop}" for hop in hops.split(":") if hop))
         )
@@ -64,7 +66,7 @@ class I2cDriver:
             source=f"i2c:{name}",
             port=f"i2c-{name.replace(':0x', '-')}",
             bus=self._root(device),
-            memory=PagedMemory(bus, shared=shared, settle_s=settle_s),
+            memory=PagedMemory(bus, shared=shared, settle_s=settle_s, freeze=freeze),
             owner=owner,
         )
 

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from agent.errors import DriverError, ModuleAbsent, PageRefused, Unsupported
-from agent.memory import I2C_DIAGNOSTICS, I2C_MODULE, I2cBus, Shape, Span
+from agent.errors import DriverError, ModuleAbsent, NotPermitted, PageRefused, Unsupported
+from agent.memory import FREEZE_CONTROL, I2C_DIAGNOSTICS, I2C_MODULE, I2cBus, Shape, Span
 
 _BANK_SELECT: Final = 126
 _PAGE_SELECT: Final = 127
@@ -22,7 +22,8 @@ class PagedMemory:
 
     `shared`: others may select pages too, so every select is read back; otherwise only the first of each page.
     `settle_s`: wait so long after a select before the first try (0: the acknowledge tells); `busy_limit_s`: keep
-    asking so long for an acknowledge after a select. CMIS allows 10 ms; some modules take twice that.
+    asking so long for an acknowledge after a select. CMIS allows 10 ms; some modules take twice that. What the
+    shape says of either comes first. `freeze`: the control byte of VDM may be written, if the bus' guard allows it.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class PagedMemory:
         shared: bool = True,
         settle_s: float = 0.0,
         busy_limit_s: float = 0.05,
+        freeze: bool = False,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -39,6 +41,7 @@ class PagedMemory:
         self._shared = shared
         self._settle_s = settle_s
         self._busy_limit_s = busy_limit_s
+        self._freeze = freeze
         self._sleep = sleep
         self._clock = clock
         self._shape = Shape()
@@ -71,6 +74,21 @@ class PagedMemory:
             self._verified.clear()
             if exc.span is None:
                 exc.span = span
+            raise
+
+    def write_freeze(self, value: int, *, bank: int = 0) -> None:
+        """As `Freezes.write_freeze`. The select is read back just before: the byte does other things elsewhere."""
+        span = FREEZE_CONTROL._replace(bank=bank)
+        if not self._freeze:
+            raise NotPermitted("opticd writes nothing to a module", hint="vdm_freeze lets it freeze VDM", span=span)
+        try:
+            self._verified.clear()
+            if self._shape.family != "cmis" or not self._select(span):
+                raise PageRefused("not a module with VDM", span=span)
+            self._bus.transfer(span.i2c, bytes((span.offset, value)), 0)
+        except DriverError as exc:
+            self._verified.clear()
+            exc.span = exc.span or span
             raise
 
     def _fetch(self, address: int, offset: int, n: int, *, selected: bool) -> bytes:

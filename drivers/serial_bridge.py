@@ -5,7 +5,8 @@
     device = "/dev/ttyUSB0"
 
 Options: `adapter` i2cdriver, buspirate, sc18im700 or auto; `baud`; `clock` 100 or 400 kHz; `timeout` seconds for an
-answer; `power` and `pullups` of a Bus Pirate; `shared=no` nobody else selects pages.
+answer; `power` and `pullups` of a Bus Pirate; `shared=no` nobody else selects pages; `freeze` VDM may be frozen,
+which is a write.
 
 The protocols and their documents are in `drivers/serial_protocols.py`.
 """
@@ -100,12 +101,14 @@ class SerialDriver:
         bridges = _bridges(options)
         shared = options.flag("shared", default=False)
         name = PurePath(address).name.removeprefix("serial=")
+        freeze = options.flag("freeze", default=False)
         bus = SerialBus(wire, bridges)
+        bus.guard.freeze = freeze
         return Cage(
             source=f"serial:{address}",
             port=name,
             bus=f"serial-{name}",
-            memory=PagedMemory(bus, shared=shared),
+            memory=PagedMemory(bus, shared=shared, freeze=freeze),
         )
 
 

@@ -9,10 +9,14 @@ r"""An optical module on an I2C bus: its memory image behind the two-wire rules 
 Documents: SFF-8472 Rev 12.4 (A0h, A2h, byte 127 of A2h), SFF-8636 Rev 2.11 (byte 127), CMIS 5.2 sections 8.1
 and 8.2 (bytes 126 and 127, fall-back to page 00h bank 0, clear on read).
 
-Not simulated: write protection and passwords (every byte written is stored, and complained of), CDB, VDM freeze,
-the module state machine, clock stretching, the address change of SFF-8472, timing of non-volatile writes.
+VDM freeze (CMIS 5.2 section 8.17, page 2Fh bytes 144 and 145) is followed bank by bank: statistics stand still, and
+are reset when they are let go.
+
+Not simulated: write protection and passwords (every other byte written is stored, and complained of), CDB, the
+module state machine, clock stretching, the address change of SFF-8472, timing of non-volatile writes.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -48,6 +52,17 @@ _CLEAR_ON_READ: Final[Mapping[str, Mapping[tuple[int, int], tuple[range, ...]]]]
 }
 
 
+_VDM_PAGE: Final = 0x2F
+_FREEZE_CONTROL: Final = 144
+_FREEZE_STATUS: Final = 145
+_FREEZE_REQUEST: Final = 0x80
+_FREEZE_DONE: Final = 0x80
+_UNFREEZE_DONE: Final = 0x40
+_SAMPLES: Final = range(0x24, 0x28)
+_STATISTICS: Final = frozenset({*range(9, 15), *range(17, 23), *range(25, 33)})
+"""Type codes of VDM observables that belong to an interval (CMIS 5.3 table of observables)."""
+
+
 class I2cDevice(Protocol):
     """What hangs on a fake bus: asked for every message, whoever is addressed."""
 
@@ -76,8 +91,9 @@ class FakeModule:
     """One cage with, usually, a module in it. A test may script it while another thread reads.
 
     `ready_after_s`: no acknowledge for so long after an insertion; `select_busy_s`: and after a page select;
-    `flags_last`: the flags of the image stay as conditions, instead of being read once.
-    `complaints` holds everything a careful host never does.
+    `flags_last`: the flags of the image stay as conditions, instead of being read once; `freeze_s`: how long it
+    takes to freeze VDM and to let it go (infinity: it never says that it did).
+    `complaints` holds everything a careful host never does, `freezes` what was written to its VDM control, by bank.
     """
 
     def __init__(
@@ -89,11 +105,14 @@ class FakeModule:
         ready_after_s: float = 0.0,
         select_busy_s: float = 0.0,
         flags_last: bool = True,
+        freeze_s: float = 0.02,
     ) -> None:
         self.ready_after_s = ready_after_s
         self.select_busy_s = select_busy_s
         self.flags_last = flags_last
+        self.freeze_s = freeze_s
         self.complaints: list[str] = []
+        self.freezes: list[tuple[int, int]] = []
         self._clock = clock
         self._lock = threading.RLock()
         self._nacks = 0
@@ -120,6 +139,7 @@ class FakeModule:
             self._select: dict[int, tuple[int, int]] = {I2C_MODULE: (0, 0), I2C_DIAGNOSTICS: (0, 0)}
             self._mapped = dict(self._select)
             self._pointer: dict[int, int] = {I2C_MODULE: 0, I2C_DIAGNOSTICS: 0}
+            self._asked: dict[int, tuple[bool, float]] = {}
             self._busy_until = self._clock() + self.ready_after_s if self.ready_after_s else 0.0
             self.present = True
 
@@ -130,6 +150,8 @@ class FakeModule:
     def put(self, span: Span, data: bytes) -> None:
         """Change what the module says. In clear-on-read bytes this is the condition: bits stay until read."""
         with self._lock:
+            if self._asked and span.page in _SAMPLES and span.bank in self.frozen:
+                data = self._standing(span, data)
             whole = _key(span, span.offset)
             if whole == _key(span, span.end - 1) and not self._clears_any(whole, span):
                 first, data = span.offset % 128, data[: span.length]
@@ -181,6 +203,11 @@ class FakeModule:
         """Another master selects a page."""
         with self._lock:
             self._map(address, bank, page)
+
+    @property
+    def frozen(self) -> frozenset[int]:
+        """Banks whose VDM is asked to stand still."""
+        return frozenset(bank for bank, (asked, _) in self._asked.items() if asked)
 
     @property
     def selected(self) -> tuple[int, int]:
@@ -286,10 +313,60 @@ class FakeModule:
                 self._after_select.pop(0)()
         elif self._paged(address) and self.family == "cmis" and (at, len(data)) == (_BANK_SELECT, 1):
             self._select[address] = (data[0], self._select[address][1])  # acted on with the next write of 127
+        elif self._is_freeze(address, at, data):
+            self._ask(self._mapped[address][0], data[0])
         else:
             self.complaints.append(f"{len(data)} bytes written from {at} of {address:02X}h: {data.hex()}")
             bank, page = self._mapped[address]
             self.put(Span(at, len(data), page, bank, address), data)
+
+    def _is_freeze(self, address: int, at: int, data: bytes) -> bool:
+        advertising = self._pages.get((I2C_MODULE, 0, 0x01), bytes(128))
+        return (
+            self.family == "cmis"
+            and (address, self._mapped[address][1]) == (I2C_MODULE, _VDM_PAGE)
+            and (at, len(data)) == (_FREEZE_CONTROL, 1)
+            and bool(advertising[142 - 128] & 0x40)
+        )
+
+    def _ask(self, bank: int, control: int) -> None:
+        """VDM control was written: what was done before is not true any more, what is asked takes its time."""
+        self.freezes.append((bank, control))
+        page = self._pages[I2C_MODULE, bank, _VDM_PAGE]
+        page[_FREEZE_CONTROL - 128] = control
+        asked = bool(control & _FREEZE_REQUEST)
+        if asked != self._asked.get(bank, (False, 0.0))[0] or not page[_FREEZE_STATUS - 128]:
+            page[_FREEZE_STATUS - 128] = 0
+            self._asked[bank] = (asked, self._clock())
+            if not asked:
+                self._reset_statistics(bank)
+
+    def _statistics(self, bank: int, page: int) -> list[int]:
+        """Where on a page of samples the statistics begin, as the descriptors of its group say."""
+        own = self._pages.get((I2C_MODULE, bank, page - 4))
+        descriptors = own or self._pages.get((I2C_MODULE, 0, page - 4)) or bytearray(128)
+        return [at for at in range(0, 128, 2) if descriptors[at + 1] in _STATISTICS]
+
+    def _reset_statistics(self, bank: int) -> None:
+        for page in _SAMPLES:
+            samples = self._pages.get((I2C_MODULE, bank, page), bytearray(128))
+            for at in self._statistics(bank, page):
+                samples[at : at + 2] = b"\0\0"
+
+    def _standing(self, span: Span, data: bytes) -> bytes:
+        """What a change of samples comes to while their bank is frozen."""
+        page = bytearray(128)
+        page[span.offset - 128 : span.end - 128] = data[: span.length]
+        before = self.get(span._replace(offset=128, length=128))
+        for at in self._statistics(span.bank, span.page):
+            page[at : at + 2] = before[at : at + 2]
+        return bytes(page[span.offset - 128 : span.end - 128])
+
+    def _follow_freeze(self, bank: int) -> None:
+        asked, since = self._asked.get(bank, (False, math.inf))
+        if self._clock() - since >= self.freeze_s:
+            status = _FREEZE_DONE if asked else _UNFREEZE_DONE
+            self._pages[I2C_MODULE, bank, _VDM_PAGE][_FREEZE_STATUS - 128] = status
 
     def _map(self, address: int, bank: int, page: int) -> None:
         mapped = (bank if page >= 0x10 else 0, page)  # BankSelect is ignored for pages 00h-0Fh
@@ -310,6 +387,8 @@ class FakeModule:
         if not self.present or (address, *_LOWER) not in self._pages:
             return b"\xff" * n
         upper = (address, *self._mapped[address])
+        if upper[2] == _VDM_PAGE and self._asked:
+            self._follow_freeze(upper[1])
         window = bytearray(self._pages[address, *_LOWER] + self._pages[upper])
         if self._paged(address):
             if self.family == "cmis":

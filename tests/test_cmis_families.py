@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import quantities as q
-from agent.maps import cmis_bailly, cmis_coherent, cmis_diagnostics, cmis_lasers, cmis_tunable, cmis_vdm, freeze
+from agent.maps import cmis_bailly, cmis_coherent, cmis_diagnostics, cmis_lasers, cmis_tunable, cmis_vdm
 from agent.maps.api import Values, overlay
 from agent.maps.cmis import CmisMap
 from agent.maps.quirks import parse
@@ -165,46 +165,18 @@ def test_custom_observables_have_the_names_of_the_quirk_data() -> None:
     assert vdm(image) == [("pam4_multi_path_interference_media_input", 1, 6.12e-05, "")]
 
 
-def run(
-    procedure: freeze.Procedure, status: list[bytes | None], control: bytes = b"\x01"
-) -> tuple[bool, list[str]]:
-    """Drive a procedure as a session would; the answers to the status reads in turn, the last one for ever."""
-    log: list[str] = []
-
-    def read(span: Span) -> bytes | None:
-        if span == freeze.CONTROL:
-            return control
-        return status.pop(0) if len(status) > 1 else status[0]
-
-    def write(span: Span, data: bytes) -> None:
-        log.append(f"write {span.page:02X}h:{span.offset} {data.hex()}")
-
-    done = freeze.carry_out(procedure, read=read, write=write, wait=lambda s: log.append(f"wait {s}"))
-    return done, log
-
-
-def test_freeze_and_unfreeze_write_one_bit_of_one_register() -> None:
-    done, log = run(freeze.freeze(), [b"\x00", b"\x80"])
-    assert (done, log) == (True, ["write 2Fh:144 81", "wait 0.01", "wait 0.005"])
-    done, log = run(freeze.unfreeze(), [b"\x40"], control=b"\x81")
-    assert (done, log) == (True, ["write 2Fh:144 01", "wait 0.01"])
-
-
-def test_a_freeze_that_never_completes_ends_after_a_second() -> None:
-    done, log = run(freeze.freeze(), [None])
-    assert not done
-    assert sum(float(line.split()[1]) for line in log if line.startswith("wait")) == pytest.approx(1.01)
-
-
-def test_freezable_needs_a_statistic() -> None:
+def test_banks_to_freeze_are_those_with_statistics() -> None:
     cmis = CmisMap()
-    for descriptor, want in (("0F0B", True), ("0F0F", False)):
-        image = with_vdm(descriptor, "0000")
-        memory = image.memory(cmis)
-        assert freeze.freezable(memory) is want
-        assert cmis.describe(memory).freezable is want
-        image.set(0x01, 142, "00")
-        assert not freeze.freezable(image.memory(cmis))
+    for descriptor, banks, want in (
+        ("000B", 1, (0,)),
+        ("000B", 4, (0, 1, 2, 3)),
+        ("0F0B", 4, (0,)),
+        ("0F0F", 4, ()),
+    ):
+        image = with_vdm(descriptor, "0000", banks=banks)
+        assert cmis.describe(image.memory(cmis)).freeze_banks == want
+        image.set(0x01, 142, f"{ {1: 0, 4: 2}[banks]:02x}")
+        assert cmis.describe(image.memory(cmis)).freeze_banks == ()
 
 
 def diagnosed(selector: str, window: str, *, at: int, capability: str = "33") -> Values:

@@ -14,7 +14,7 @@ No value is in both plans, so `overlay(fast, slow)` puts the last result of the 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from agent.memory import Memory, Span
 from agent.model import Bounds, LaneFlags, Laser, Module, Stats, Trouble, Tunable, VdmSample
@@ -118,6 +118,16 @@ class Description(Protocol):
         `slow` is the plan of the slow families instead (see above); its spans may be empty. Plans keep the last
         flags they decoded, so each module has its own.
         """
+        ...
+
+
+@runtime_checkable
+class Freezable(Protocol):
+    """A `Description` of a module that may have statistics to be frozen while they are read."""
+
+    @property
+    def freeze_banks(self) -> tuple[int, ...]:
+        """The banks to freeze, see `agent.freezing`; () where the module does not advertise it."""
         ...
 
 

@@ -159,7 +159,7 @@ class _Chosen:
     unread: list[str] = field(default_factory=list[str])
     slow_unread: list[str] = field(default_factory=list[str])
     laser_count: int = 0
-    freezable: bool = False
+    freeze_banks: tuple[int, ...] = ()
 
     def trouble(self, reason: str, detail: str) -> None:
         """Something about the static pages that is not as it should be."""
@@ -230,7 +230,7 @@ class _Chosen:
         if cmis_vdm.ADVERTISED.read(memory):
             custom = {code: _observable(code, one) for code, one in self.effects.vdm.items()}
             found, complete = cmis_vdm.instances(memory, custom, self.errors)
-            self.freezable = any(one.observable.statistic for one in found)
+            self.freeze_banks = _frozen(found, banks, coherent=cmis_coherent.coherent(memory))
             if not complete:
                 self.slow_unread.append("vdm")
             for latched, parts in self.slow_parts.items():
@@ -307,6 +307,14 @@ def _observable(code: int, one: CustomObservable) -> cmis_vdm.Observable:
     return cmis_vdm.Observable(one.name or f"custom_{code}", Kind[one.kind], one.lsb, one.unit)
 
 
+def _frozen(found: Sequence[cmis_vdm.Instance], banks: int, *, coherent: bool) -> tuple[int, ...]:
+    """Statistics of lanes are in every bank, those of the module and of coherent performance in the first."""
+    statistics = [one for one in found if one.observable.statistic]
+    if any(one.lane for one in statistics):
+        return tuple(range(banks))
+    return (0,) if statistics or (found and coherent) else ()
+
+
 def _over_banks(row: Field, there: frozenset[int], banks: int) -> list[Item]:
     items = (place(row, bank=bank, lanes=there) for bank in range(banks))
     return [item for item in items if any(item.lanes)]
@@ -347,9 +355,9 @@ class CmisDescription:
         return self.chosen.effects
 
     @property
-    def freezable(self) -> bool:
-        """Whether `agent.maps.freeze` makes sense: it has VDM statistics."""
-        return self.chosen.freezable
+    def freeze_banks(self) -> tuple[int, ...]:
+        """The banks with statistics (VDM, coherent performance) that `agent.freezing` makes stand still."""
+        return self.chosen.freeze_banks
 
     @property
     def identity_span(self) -> Span:

@@ -1,7 +1,7 @@
 """Versatile diagnostics of CMIS, pages 20h-2Fh: what is measured is declared by the module itself, word by word.
 
 Descriptors (20h-23h) and thresholds (28h-2Bh) are read once; samples (24h-27h) and flags (2Ch) belong to the slow
-plan. Statistic observables (min, max, avg, total) are those of an interval that `agent.maps.freeze` ends.
+plan. Statistic observables (min, max, avg, total) are those of an interval that `agent.freezing` ends.
 """
 
 import struct

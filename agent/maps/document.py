@@ -16,12 +16,11 @@ from agent.maps import (
     cmis_linear,
     cmis_tunable,
     cmis_vdm,
-    freeze,
     quirks,
     sff8472_fields,
     sff8636_fields,
 )
-from agent.memory import I2C_DIAGNOSTICS, I2C_MODULE
+from agent.memory import FREEZE_CONTROL, I2C_DIAGNOSTICS, I2C_MODULE
 from agent.quantities import Quantity
 from agent.registers import Bit, Confidence, Field, Kind
 
@@ -151,7 +150,7 @@ def _observables() -> str:
 def _writes() -> str:
     return (
         "## What is written\n\nPage and bank select (bytes 126 and 127). With `vdm_freeze = true`, and only then, "
-        f"{freeze.CONTROL} bit 7 as well. Nothing else, ever.\n"
+        f"{FREEZE_CONTROL} bit 7 as well. Nothing else, ever.\n"
     )
 
 
