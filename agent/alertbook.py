@@ -18,9 +18,9 @@ from typing import Final
 from agent.alerts import Alerts
 from agent.alertsave import dump, restore
 from agent.instances import Instant
-from agent.model import AlertEvent, LinkEvent, ModuleEvent, PollFailed, Reading
+from agent.model import AlertEvent, HostCounters, LinkEvent, ModuleEvent, PollFailed, Reading
 from agent.rules import LINK, Rule
-from agent.state import Hub, LinkChanged
+from agent.state import Hub, LinkChanged, PortForgotten
 from agent.statefile import StateFile
 
 _log = logging.getLogger(__name__)
@@ -68,6 +68,8 @@ class AlertBook:
         hub.subscribe(ModuleEvent, self._on_module)
         hub.subscribe(LinkEvent, self._on_link)
         hub.subscribe(LinkChanged, self._on_link_state)
+        hub.subscribe(HostCounters, self._on_counters)
+        hub.subscribe(PortForgotten, self._on_forgotten)
 
     # ---- outwards -----------------------------------------------------------------------------------------
 
@@ -124,6 +126,14 @@ class AlertBook:
         if link is not None:
             at = self._clock()
             self._raise(self.engine.link_state(event.device, event.port, up=link.up, admin_up=link.admin_up, at=at))
+
+    def _on_counters(self, event: HostCounters) -> None:
+        self._raise(self.engine.host_counters(event, self._clock()))
+
+    def _on_forgotten(self, event: PortForgotten) -> None:
+        self._sources.pop((event.device, event.port), None)
+        self._regroup = True
+        self._raise(self.engine.forget(event.device, event.port, self._clock()))
 
     def _group(self) -> None:
         """Ports behind one bus fall together: those with the same source, unless it is the whole device."""

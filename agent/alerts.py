@@ -11,11 +11,22 @@ from math import inf
 from typing import Final
 
 from agent.alerttext import alert_module
+from agent.causes import Shot, evidence_of
 from agent.instances import Instant, Port
-from agent.judging import Facts, Finding, Judge
+from agent.judging import Facts, Finding, Judge, growth
 from agent.levels import clear_level
-from agent.model import AlertEvent, DownCause, LinkEvent, Module, ModuleChange, ModuleEvent, PollFailed, Reading
-from agent.rules import Count, Figure, Gate, Happening, Limit, Rule
+from agent.model import (
+    AlertEvent,
+    DownCause,
+    HostCounters,
+    LinkEvent,
+    Module,
+    ModuleChange,
+    ModuleEvent,
+    PollFailed,
+    Reading,
+)
+from agent.rules import Count, FecCounter, Figure, Gate, Happening, Limit, Rule
 from agent.showing import Showing
 
 NO_LANES: Final[Mapping[int, float]] = {}
@@ -46,7 +57,7 @@ class Alerts:
         if reading.module is not port.module:
             _meet(port, reading.module)
         port.last = reading
-        news = reading.vdm is not port.vdm or bool(reading.fec)
+        news = reading.vdm is not port.vdm or reading.lasers is not port.lasers or bool(reading.fec)
         if port.had_module and not port.failures and not port.measured and judge.quiet(reading):
             if not news:
                 return []
@@ -58,7 +69,7 @@ class Alerts:
         changed = self._readable(port, at)
         for finding in findings:
             changed |= port.step(finding, at)
-        port.vdm, port.fec = reading.vdm, reading.fec
+        port.vdm, port.lasers, port.fec = reading.vdm, reading.lasers, reading.fec
         changed |= bool(port.measured) and port.lose(at.monotonic)
         return self._showing.settle(port, at) if changed else []
 
@@ -123,12 +134,41 @@ class Alerts:
         if event.cause is DownCause.UNINTENTIONAL and not intended:
             port.flaps.extend([event.monotonic] * _downs(event))
         evidence: dict[str, object] = {"down_cause": event.cause.value, "unseen_transitions": event.unseen}
+        if port.last is not None:
+            evidence["before"] = evidence_of([Shot.of(port.last)])
+        port.fec, port.host = {}, {}  # what a link counts while it is down and trains is no error of its own
         for rule in self._on[Happening.LINK_DOWN]:
             port.step(Finding(rule, 0, not event.up and not intended), edge, evidence=evidence)
         for finding in port.flap_findings(self._on[Happening.LINK_FLAP], event.monotonic):
             port.step(finding, edge)
         port.waiting.append(event)
         return out + self._showing.settle(port, Instant(at.monotonic, event.time))
+
+    def host_counters(self, event: HostCounters, at: Instant) -> list[AlertEvent]:
+        """What the host's side of a port counts."""
+        port = self._port(event.device, event.port)
+        before, port.host = port.host, event.counters
+        changed = False
+        for rule in self._rules:
+            if isinstance(rule.watch, FecCounter) and before:
+                part = rule.watch.part
+                names = [name for name in event.counters if part in name.name and name in before]
+                grown = sum(growth(before[name], event.counters[name]) for name in names)
+                holds = grown > 0 and port.facts.link_up is not False and port.facts.admin_up is not False
+                changed |= port.step(Finding(rule, 0, holds, float(grown), 0.0), at)
+        return self._showing.settle(port, at) if changed else []
+
+    def forget(self, device: str, name: str, at: Instant) -> list[AlertEvent]:
+        """Nobody asks for this port any more: its alerts end."""
+        port = self._port(device, name)
+        for instance in port.live.values():
+            instance.ended = "nobody asks for this port any more"
+        port.flaps.clear()
+        out = self._showing.settle(port, at)
+        if port.had_module or port.facts.link_up is not None:
+            self._showing.used[device] -= 1
+        del self._showing.ports[device, name]
+        return out
 
     def figures(
         self, device: str, name: str, figures: Mapping[str, Mapping[int, float]], at: Instant
@@ -235,7 +275,7 @@ class Alerts:
             return []  # an empty cage is no news
         self._count(port, module=False)
         port.end_measured("the module is gone")
-        port.failures, port.last, port.judge, port.vdm, port.fec = 0, None, None, (), {}
+        port.failures, port.last, port.judge, port.vdm, port.lasers, port.fec = 0, None, None, (), (), {}
         for rule in self._on[Happening.MODULE_UNREADABLE]:
             port.step(Finding(rule, 0, holds=False), at)
         if port.facts.admin_up is not False:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from agent.judging import Facts, Finding, Judge
 from agent.model import AlertEvent, AlertModule, LinkEvent, Module, Reading
 from agent.quantities import Flag, Quantity
-from agent.rules import Count, FecCounter, Gate, Happening, ModuleFault, Observable, Rule
+from agent.rules import Count, FecCounter, Gate, Happening, LaserFault, ModuleFault, Observable, Rule
 from agent.rules_builtin import DAY_S
 
 FLAP_MEMORY: Final = 4096
@@ -101,6 +101,9 @@ class Port:
     alert_module: AlertModule = field(default_factory=AlertModule)
     serial: str = ""
     vdm: object = ()
+    lasers: object = ()
+    host: Mapping[Quantity, int] = field(default_factory=dict[Quantity, int])
+    """What the host's side of the port counted when it was last asked."""
     fec: Mapping[str, int] = field(default_factory=dict[str, int])
     last: Reading | None = None
     had_module: bool = False
@@ -215,7 +218,7 @@ def _held(
 
 def by_reading(rule: Rule) -> bool:
     """True when every reading judges the rule."""
-    return isinstance(rule.watch, Quantity | Flag | Observable | FecCounter | ModuleFault)
+    return isinstance(rule.watch, Quantity | Flag | Observable | FecCounter | ModuleFault | LaserFault)
 
 
 SHUT_MEANS: Final[Mapping[Gate | None, str]] = {

@@ -13,7 +13,7 @@ from agent import quantities as q
 from agent.levels import Level, Watched, clear_level, watch
 from agent.model import Bounds, Reading, VdmSample
 from agent.quantities import Flag, Quantity, Unit, dbm
-from agent.rules import FecCounter, Gate, Limit, ModuleFault, Observable, Outlier, Rule, Spread
+from agent.rules import FecCounter, Gate, LaserFault, Limit, ModuleFault, Observable, Outlier, Rule, Spread
 
 DATA_PATH_ACTIVATED: Final = 4
 READY_STATES: Final = frozenset({"", "ModuleReady"})
@@ -59,7 +59,7 @@ class Judge:
         self._watched = tuple(watch(rules, thresholds))
         self._flag_rules = tuple((rule, rule.watch) for rule in rules if isinstance(rule.watch, Flag))
         self._other_rules = tuple(
-            rule for rule in rules if isinstance(rule.watch, Observable | FecCounter | ModuleFault)
+            rule for rule in rules if isinstance(rule.watch, Observable | FecCounter | ModuleFault | LaserFault)
         )
         self._watched_flags = frozenset(
             [flag for _, flag in self._flag_rules] + [flag for watched in self._watched for flag in watched.flags]
@@ -118,13 +118,16 @@ class Judge:
             yield from self._fault(reading)
 
     def slow_findings(self, reading: Reading, facts: Facts, fec: Mapping[str, int]) -> Iterator[Finding]:
-        """The verdicts on observables, counters and the module state alone."""
+        """The verdicts on observables, counters, lasers and the module state alone."""
         gate = GateKeeper(reading, facts)
         for rule in self._other_rules:
             if isinstance(rule.watch, Observable):
                 yield from _of_observable(rule, rule.watch, reading, gate)
             elif isinstance(rule.watch, FecCounter):
                 yield from _of_counter(rule, rule.watch, reading, fec, gate)
+            elif isinstance(rule.watch, LaserFault):
+                for laser in reading.lasers:
+                    yield Finding(rule, laser.laser, any(flag.startswith("fault") for flag in laser.flags))
         yield from self._fault(reading)
 
     def _fault(self, reading: Reading) -> Iterator[Finding]:
@@ -302,11 +305,11 @@ def _of_counter(
     names = [name for name in reading.fec if watch.part in name and name in before]
     if not names:
         return
-    # A counter that fell was reset with its driver: what it shows now is what came since.
-    growth = sum(_growth(before[name], reading.fec[name]) for name in names)
-    shut = gate.closed(rule.gates, 0) if growth else None
-    yield Finding(rule, 0, growth > 0 and shut is None, float(growth), 0.0, shut=shut)
+    grown = sum(growth(before[name], reading.fec[name]) for name in names)
+    shut = gate.closed(rule.gates, 0) if grown else None
+    yield Finding(rule, 0, grown > 0 and shut is None, float(grown), 0.0, shut=shut)
 
 
-def _growth(before: int, now: int) -> int:
+def growth(before: int, now: int) -> int:
+    """How far a counter grew; one that fell began anew and shows what came since."""
     return now - before if now >= before else now

@@ -63,7 +63,13 @@ class ModuleFault(Enum):
     STATE = "module_fault"
 
 
-Watch = Quantity | Flag | Observable | Figure | FecCounter | ModuleFault | Happening
+class LaserFault(Enum):
+    """A fault of a laser of an external source of light (ELSFP); its number stands where others have a lane."""
+
+    FLAG = "laser_fault"
+
+
+Watch = Quantity | Flag | Observable | Figure | FecCounter | ModuleFault | LaserFault | Happening
 
 
 @dataclass(frozen=True, slots=True)

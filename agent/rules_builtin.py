@@ -15,6 +15,7 @@ from agent.rules import (
     Gate,
     Happening,
     Increase,
+    LaserFault,
     Limit,
     Margin,
     ModuleFault,
@@ -128,8 +129,14 @@ _FLAGS: Final = (
         "tx_los",
     ),
     _flag(q.TX_ADAPTIVE_EQ_FAULT, "warning", "the equaliser of the host input failed", TRANSMITS, "tx_los"),
+    Rule(
+        "laser_fault", LaserFault.FLAG, Active(), "critical", "a laser of the external source reports a fault",
+        hold_off_s=FLAG_HOLD_OFF_S, cause="the external laser source: exchange it",
+    ),
+    _flag(q.MODULE_FIRMWARE_ERROR, "warning", "the module's firmware failed its self test", frozenset()),
+    _flag(q.DATA_PATH_FIRMWARE_ERROR, "warning", "the firmware of the signal processor did not load", frozenset()),
     Rule("module_fault", ModuleFault.STATE, Active(), "critical", "the module is in the state ModuleFault"),
-)
+)  # fmt: skip
 
 _ERRORS: Final = (
     Rule(

@@ -47,8 +47,8 @@ class Showing:
         """The ports that time alone may have changed."""
         while self._wakes and self._wakes[0][0] <= now:
             when, device, name = heappop(self._wakes)
-            port = self.ports[device, name]
-            if port.wakes == when:
+            port = self.ports.get((device, name))
+            if port is not None and port.wakes == when:
                 port.wakes = inf
                 yield port
 

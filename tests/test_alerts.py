@@ -7,7 +7,7 @@ import pytest
 from agent import quantities as q
 from agent.alerts import Alerts
 from agent.instances import Instant
-from agent.model import AlertEvent, Bounds, DownCause, ModuleChange, Reading, VdmSample
+from agent.model import AlertEvent, Bounds, DownCause, HostCounters, Laser, ModuleChange, Reading, VdmSample
 from agent.rules import Gate, Limit, Rule
 from agent.rules_builtin import BUILTIN_RULES
 from tests.alert_helpers import DEVICE, THRESHOLDS, WALL, at, edge, failed, lanes, module_event, reading, said
@@ -384,3 +384,66 @@ def test_rules_of_a_lane_leave_the_others_alone() -> None:
     )  # fmt: skip
     engine = Alerts([rule])
     assert said(engine.judge(reading(0, rx=0.0001), at(0))) == [("dim", 2, "firing")]
+
+
+def test_codewords_that_the_host_could_not_repair() -> None:
+    engine = Alerts(BUILTIN_RULES)
+    engine.link_state(DEVICE, "Ethernet0", up=True, admin_up=True, at=at(0))
+
+    def take(second: float, count: int) -> list[AlertEvent]:
+        counters = {q.FEC_UNCORRECTABLE: count, q.FEC_CORRECTED: 1000 * count}
+        return engine.host_counters(HostCounters(DEVICE, "Ethernet0", WALL + second, counters), at(second))
+
+    assert take(0, 5) == []
+    assert take(1, 5) == []
+    (event,) = take(2, 8)
+    assert (event.rule, event.value) == ("uncorrected_codewords", 3.0)
+    assert take(3, 8) == []
+    assert said(until(engine, 304)) == [("uncorrected_codewords", 0, "resolved")]
+    # What a link counts while it falls and trains is part of its fall.
+    engine.link_event(edge(400, up=False), at(400))
+    until(engine, 401)
+    engine.link_event(edge(402, up=True), at(402))
+    assert take(403, 900) == []
+    assert take(404, 900) == []
+    assert [event.rule for event in engine.active()].count("uncorrected_codewords") == 0
+    # A driver that was loaded anew counts from 0: 4 came since.
+    (event,) = take(405, 4)
+    assert (event.rule, event.value) == ("uncorrected_codewords", 4.0)
+
+
+def test_a_fault_of_an_external_laser_names_the_laser() -> None:
+    engine = Alerts(BUILTIN_RULES)
+    lasers = (Laser(1, state="on"), Laser(2, state="fault", flags=("fault_over_temperature",)), Laser(3))
+    (event,) = engine.judge(replace(reading(0), lasers=lasers), at(0))
+    assert (event.rule, event.lane, event.severity) == ("laser_fault", 2, "critical")
+    fine = (Laser(1), Laser(2, flags=("warning_power",)), Laser(3))
+    engine.judge(replace(reading(10), lasers=fine), at(10))
+    assert said(engine.judge(replace(reading(20), lasers=(*fine,)), at(20)) + until(engine, 30)) == [
+        ("laser_fault", 2, "resolved")
+    ]
+
+
+def test_a_port_that_nobody_asks_for_has_no_alerts() -> None:
+    engine = Alerts(BUILTIN_RULES)
+    engine.judge(reading(0, temperature=80.0), at(0))
+    (event,) = engine.forget(DEVICE, "Ethernet0", at(1))
+    assert (event.rule, event.state) == ("temperature_high_alarm", "resolved")
+    assert list(engine.active()) == []
+    until(engine, 100)
+
+
+def test_the_first_message_of_a_fall_shows_the_last_sample_before_it() -> None:
+    engine = Alerts(BUILTIN_RULES)
+    engine.judge(reading(0), at(0))
+    (event,) = engine.link_event(edge(1, up=False), at(1))
+    assert event.evidence["before"] == [
+        {
+            "time": "2027-01-15T08:00:00.000Z",
+            "temperature_celsius": 45.0,
+            "rx_power_dbm": [-3.01] * 4,
+            "tx_power_dbm": [0.0] * 4,
+            "tx_bias_amperes": [0.06] * 4,
+            "module_state": "ModuleReady",
+        }
+    ]
