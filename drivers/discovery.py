@@ -19,14 +19,13 @@ from drivers import coexistence, netdevs
 from drivers.i2c import LinuxI2cBus, SystemCalls
 from drivers.paged import PagedMemory
 from drivers.registry import Registry
-from drivers.sysfs import FileCalls, SysfsMemory
+from drivers.sysfs import SPD_NAMES, FileCalls, SysfsMemory
 
 Status = Literal["module", "empty", "left alone", "failed"]
 
 _SYS: Final = Path("/sys")
 _EEPROM_ADDRESSES: Final = range(0x50, 0x58)
 _MONITORS: Final = re.compile(r"DDC|AUX|i915|nvidia|nouveau|amdgpu|radeon|mgag200|\bast\b", re.IGNORECASE)
-_SPD_NAMES: Final = ("spd", "ee1004", "spd5118")
 _BRIDGES: Final = re.compile(r"I2CDriver|I2CMini|Bus ?Pirate|SC18IM", re.IGNORECASE)
 
 
@@ -50,7 +49,7 @@ def eeprom_files(*, sys: Path = _SYS, files: FileCalls | None = None) -> Iterato
     for device in _devices(sys, r"\d+-0050"):
         file = device / "eeprom"
         name, driver = _text(device / "name"), _driver(device)
-        if not file.exists() or name in _SPD_NAMES:
+        if not file.exists() or name in SPD_NAMES:
             continue
         port = _text(device / "port_name") or device.name
         found = probe(SysfsMemory(str(file), files=files), source=f"sysfs:{file}", port=port)
@@ -169,7 +168,7 @@ def _reason_to_leave(bus: Path) -> tuple[str, bool]:
         match = re.fullmatch(r"\d+-00([0-9a-f]{2})", client.name)
         if match is None or int(match[1], 16) not in _EEPROM_ADDRESSES:
             continue
-        if _text(client / "name") in _SPD_NAMES:
+        if _text(client / "name") in SPD_NAMES:
             return "memory modules (SPD) are on it", True
         if driver := _driver(client):
             return f"the kernel's driver {driver} has address {match[1]}h", False
@@ -201,6 +200,11 @@ def _class(bus: Path) -> str:
     """The PCI class of the nearest device that has one."""
     here = bus.resolve()
     return next((text for path in (here, *here.parents[:6]) if (text := _text(path / "class"))), "")
+
+
+def default_config(*, sys: Path = _SYS, files: FileCalls | None = None) -> str:
+    """What the daemon reads when nobody configured it: every interface, now and later, and optoe's files."""
+    return '[[source]]\ntype = "ethtool"\nnetdev = "*"\n\n' + as_config(eeprom_files(sys=sys, files=files))
 
 
 def as_config(found: Iterable[Found]) -> str:

@@ -34,6 +34,8 @@ from agent.memory import I2C_DIAGNOSTICS, Shape, Span
 from agent.sources import Cage, Options
 from drivers import coexistence
 
+SPD_NAMES: Final = ("spd", "ee1004", "spd5118")
+"""What the kernel calls the EEPROMs of memory modules."""
 _FIRST_BANKED_PAGE: Final = 0x10
 _SAMPLE: Final = range(200, 224)
 """Bytes compared with page 00h, where they hold serial number, power and check sums. No page has clear-on-read
@@ -211,7 +213,16 @@ class SysfsDriver:
         """The files that a pattern matches now, in the order of their numbers."""
         if not any(sign in address for sign in "*?["):
             return [address]
-        return sorted(glob.glob(address), key=lambda path: [int(n) for n in re.findall(r"\d+", path)])  # noqa: PTH207
+        paths = (path for path in glob.glob(address) if not _is_spd(Path(path)))  # noqa: PTH207 - any absolute pattern
+        return sorted(paths, key=lambda path: [int(n) for n in re.findall(r"\d+", path)])
+
+
+def _is_spd(file: Path) -> bool:
+    """Whether it is the EEPROM of a memory module: a pattern may match it, and it is not for us."""
+    try:
+        return (file.parent / "name").read_text(encoding="utf-8").strip() in SPD_NAMES
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _port_name(file: Path) -> str:

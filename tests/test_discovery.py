@@ -242,3 +242,14 @@ def test_what_is_found_is_a_config_ready_to_save() -> None:
     sources = config.parse(text, name="scan").source
     assert [section.type for section in sources] == ["ethtool", "sysfs", "i2c", "serial"]
     assert "i2c-0" not in text
+
+
+def test_without_a_config(host: Host) -> None:
+    host.bus(30, "mux")
+    device = host.client(30, 0x50, "optoe1", "optoe")
+    (device / "eeprom").touch()
+    text = discovery.default_config(sys=host.sys, files=FakeEepromFiles({str(device / "eeprom"): sfp()}))
+    sources = config.parse(text, name="discovery").source
+    assert [section.type for section in sources] == ["ethtool", "sysfs"]
+    nothing = config.parse(discovery.default_config(sys=host.sys / "none"), name="discovery").source
+    assert [section.type for section in nothing] == ["ethtool"]

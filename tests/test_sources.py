@@ -253,6 +253,9 @@ def files(tmp_path: Path) -> Path:
         device = tmp_path / f"{number}-0050"
         device.mkdir()
         (device / "eeprom").write_bytes(bytes((number,)) * 640)
+    (tmp_path / "0-0050").mkdir()
+    (tmp_path / "0-0050/eeprom").write_bytes(b"\x23")
+    (tmp_path / "0-0050/name").write_text("ee1004\n", encoding="utf-8")
     (tmp_path / "31-0050/port_name").write_text("Ethernet8", encoding="utf-8")
     return tmp_path
 
