@@ -5,7 +5,7 @@ import logging
 import sys
 
 from agent import app
-from agent.config import DEFAULT_CONFIG, Config, load
+from agent.config import DEFAULT_CONFIG, Config, load, parse
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -14,7 +14,14 @@ def run(arguments: argparse.Namespace) -> int:
     path = arguments.config
     if path is None and DEFAULT_CONFIG.exists():
         path = DEFAULT_CONFIG
-    return app.run(load(path) if path is not None else Config(), path=path)
+    return app.run(load(path) if path is not None else _discovered(), path=path)
+
+
+def _discovered() -> Config:
+    """Nobody said what to read: what this host has, and interfaces that it gets later."""
+    from drivers.discovery import default_config
+
+    return parse(default_config(), name="discovery")
 
 
 def log_to_stderr(*, debug: bool, quiet: bool = False) -> None:
