@@ -1,7 +1,7 @@
 """One port in a row: what the grid and the table of the status page need, and how bad it is."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal, NotRequired, TypedDict, cast
 
 from agent import quantities as q
@@ -76,7 +76,7 @@ def _module(module: Module) -> dict[str, str]:
 
 
 def _judge(port: PortState, alerts: Sequence[AlertEvent], trouble: str) -> tuple[Level, list[str]]:
-    found: list[tuple[Level, str]] = [(_OF_SEVERITY[event.severity], event.summary) for event in alerts]
+    found = list(_alerted(alerts))
     if port.present and not port.up:
         found.append(("unreadable", trouble or "its last poll failed"))
     if port.link is not None and not port.link.up and (port.present or port.link.admin_up):
@@ -92,6 +92,18 @@ def _judge(port: PortState, alerts: Sequence[AlertEvent], trouble: str) -> tuple
     if found:
         return found[0][0], [reason for _, reason in found]
     return ("ok", []) if port.present else ("absent", ["no module"])
+
+
+def _alerted(alerts: Sequence[AlertEvent]) -> Iterator[tuple[Level, str]]:
+    """The active alerts; lanes with the same one share a line."""
+    by_rule: dict[str, list[AlertEvent]] = {}
+    for event in alerts:
+        by_rule.setdefault(event.rule, []).append(event)
+    for events in by_rule.values():
+        worst = max(events, key=lambda event: LEVELS.index(_OF_SEVERITY[event.severity]))
+        more = len(events) - 1
+        suffix = f" (and {more} more lane{'s' if more > 1 else ''})" if more else ""
+        yield _OF_SEVERITY[worst.severity], worst.summary + suffix
 
 
 def _beyond(reading: Reading, *, dark: bool) -> Iterable[tuple[Level, str]]:

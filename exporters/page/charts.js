@@ -49,14 +49,14 @@ function zones(bounds, [low, high], width, y) {
 
 function lines(bounds, y, width, key, [low, high]) {
   const parts = [];
-  let last = -Infinity;
-  for (const bound of BOUNDS) {
+  const places = [];
+  for (const bound of ["high_alarm", "low_alarm", "high_warning", "low_warning"]) {
     const value = bounds?.[bound];
     if (value === undefined || value < low || value > high) continue;
     const at = y(value);
     parts.push(svg("line", { class: `limit ${bound.split("_")[1]}`, x1: 0, x2: width, y1: at, y2: at }));
-    if (at - last < 10) continue; // a label on another is no label
-    last = at;
+    if (places.some((place) => Math.abs(place - at) < 9)) continue; // a label on another is no label
+    places.push(at);
     parts.push(svg("text", { class: "limit", x: width + 4, y: at + 3 }, number(key, value)));
   }
   return parts;

@@ -1,21 +1,44 @@
 // What happened to a port: a timeline of its links and alerts, and the evidence of each.
 
-import { clock, dbm, el, moment, plain, without, words } from "./format.js";
+import { clock, dbm, el, lanesOf, moment, plain, without, withoutLane, words } from "./format.js";
 import { svg } from "./charts.js";
+
+const MANY = 30;
+let all = false;
 
 const isLink = (event) => event.rule === "link" || event.rule.startsWith("link");
 
 // `events` are alert documents, oldest first.
 export function timeline(events) {
   if (!events.length) return el("p", { class: "none" }, "Nothing happened since this page's server started.");
-  events = [...events].sort((one, other) => (one.time < other.time ? -1 : one.time > other.time ? 1 : 0));
+  events = grouped([...events].sort((one, other) => (one.time < other.time ? -1 : one.time > other.time ? 1 : 0)));
   const newest = [...events].reverse();
-  const list = el("ol", { class: "events" }, ...newest.map(item));
+  const list = el("ol", { class: "events" }, ...(all ? newest : newest.slice(0, MANY)).map(item));
+  const more = newest.length > MANY && !all && el("button", { type: "button", class: "quiet more", onclick: showAll }, `Show all ${newest.length} events`);
   return el("div", {}, strip(events, (at) => {
+    if (newest.length > MANY && !all) showAll();
     const details = list.children[newest.indexOf(events[at])].querySelector("details");
     details.open = true;
     details.querySelector("summary").focus();
-  }), list);
+  }), list, more || "");
+
+  function showAll() {
+    all = true;
+    list.replaceChildren(...newest.map(item));
+    more.remove();
+  }
+}
+
+// Lanes that had the same in the same moment share a line.
+function grouped(events) {
+  const found = [];
+  for (const event of events) {
+    const same = found.find((each) => each.rule === event.rule && each.state === event.state && each.lanes.length && event.lane
+      && Math.abs(Date.parse(each.time) - Date.parse(event.time)) < 2000);
+    if (same) same.lanes.push(event.lane);
+    else found.push({ ...event, lanes: event.lane ? [event.lane] : [] });
+  }
+  return found;
 }
 
 function strip(events, choose) {
@@ -50,15 +73,16 @@ function item(event) {
   const level = event.state === "resolved" ? "ok" : event.severity === "info" ? "notice" : event.severity;
   const word = event.state === "resolved" ? "over" : event.severity;
   const seconds = Date.parse(event.time) / 1000;
+  const text = without(event.port, event.summary);
+  const lanes = event.lanes.length > 1 ? `Lanes ${lanesOf(event.lanes)}: ${withoutLane(text)}` : text;
   const head = el("summary", {},
     el("time", { datetime: event.time, title: moment(seconds) }, clock(seconds)),
     el("span", { class: "badge", "data-level": level }, word),
-    el("span", { class: "text" }, without(event.port, event.summary)));
+    el("span", { class: "text" }, lanes));
   const facts = [];
   if (event.cause) facts.push(["cause", event.cause]);
   if (event.value !== undefined) facts.push(["value", `${plain(event.value)} ${event.unit ?? ""}`]);
   if (event.threshold !== undefined) facts.push(["threshold", `${plain(event.threshold)} ${event.unit ?? ""}`]);
-  if (event.lane) facts.push(["lane", String(event.lane)]);
   facts.push(["rule", event.rule]);
   return el("li", {}, el("details", { "data-name": `${event.id} ${event.state} ${event.time}` }, head, definitions(facts), evidence(event.evidence ?? {})));
 }

@@ -53,9 +53,24 @@ export const dbm = (watts) => (watts > 0 ? 10 * Math.log10(watts) + 30 : -40);
 
 // A summary stands alone in MQTT; beside the name of its port it need not say it again.
 export function without(name, summary) {
-  const rest = summary.startsWith(name) ? summary.slice(name.length).replace(/^( lane \d+)?:?\s*/, "") : summary;
-  return (rest ? rest[0].toUpperCase() + rest.slice(1) : summary).replaceAll(" degC", " °C").replaceAll(/(?<![\w-])-(?=\d)/g, MINUS);
+  const rest = summary.startsWith(name) ? summary.slice(name.length).replace(/^:?\s*/, "") : summary;
+  return sentence(rest || summary).replaceAll(" degC", " °C").replaceAll(/(?<![\w-])-(?=\d)/g, MINUS);
 }
+
+export const withoutLane = (text) => sentence(text.replace(/^lane \d+:?\s*/i, ""));
+
+// 1, 2, 3, 7: "1 – 3, 7"
+export function lanesOf(lanes) {
+  const runs = [];
+  for (const lane of [...lanes].sort((one, other) => one - other)) {
+    const last = runs.at(-1);
+    if (last && lane === last[1] + 1) last[1] = lane;
+    else runs.push([lane, lane]);
+  }
+  return runs.map(([first, last]) => (first === last ? `${first}` : last === first + 1 ? `${first}, ${last}` : `${first} – ${last}`)).join(", ");
+}
+
+const sentence = (text) => (text ? text[0].toUpperCase() + text.slice(1) : text);
 
 export function words(name) {
   return name.replaceAll("_", " ");
