@@ -1,4 +1,4 @@
-r"""I2C adapters below the driver's production code: the three system calls of Linux' i2c-dev and what is behind.
+r"""I2C adapters: the buses behind the device nodes of `fakes.i2cdev`, with what hangs on them.
 
     adapter = FakeAdapter(FakeModule.load("saved.json"))
     calls = FakeI2cDev({"/dev/i2c-12": adapter})      # give it to the driver in place of open, ioctl and close
@@ -6,85 +6,39 @@ r"""I2C adapters below the driver's production code: the three system calls of L
     assert adapter.traffic.transactions == 4
     assert adapter.log[-1] == Message(0x50, True, b"\x19\x00", True)
 
-Documents: Linux include/uapi/linux/i2c.h and i2c-dev.h, Documentation/i2c/dev-interface.rst and fault-codes.rst;
-NXP PCA9548A and PCA9547 data sheets (control register).
+Documents: Linux include/uapi/linux/i2c.h (functionality), Documentation/i2c/fault-codes.rst.
 
-Not simulated: 10-bit addresses, SMBus block reads with a length byte, process calls, PEC, alerts, arbitration
-between hosts (`fail(errno.EAGAIN)` stands for a loss), I2C_TIMEOUT and I2C_RETRIES (accepted, without effect).
+Not simulated: 10-bit addresses, PEC, alerts, arbitration between hosts (`fail(errno.EAGAIN)` stands for a loss).
 """
 
-import ctypes
 import errno
 import os
-import struct
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Final, NamedTuple
 
 from fakes.module import I2cDevice
 
-
-class _Request(IntEnum):
-    """include/uapi/linux/i2c-dev.h."""
-
-    RETRIES = 0x0701
-    TIMEOUT = 0x0702
-    SLAVE = 0x0703
-    FUNCS = 0x0705
-    SLAVE_FORCE = 0x0706
-    RDWR = 0x0707
-    SMBUS = 0x0720
-
-
-_RDWR_MESSAGES_MAX: Final = 42
-_MESSAGE_LENGTH_MAX: Final = 8192
-_M_RD: Final = 0x0001
-
 # include/uapi/linux/i2c.h: functionality
-_FUNC_I2C: Final = 0x00000001
-_FUNC_QUICK: Final = 0x00010000
-_FUNC_BYTE: Final = 0x00060000
-_FUNC_BYTE_DATA: Final = 0x00180000
-_FUNC_WORD_DATA: Final = 0x00600000
-_FUNC_I2C_BLOCK: Final = 0x0C000000
-FULL_I2C: Final = _FUNC_I2C | _FUNC_QUICK | _FUNC_BYTE | _FUNC_BYTE_DATA | _FUNC_WORD_DATA | _FUNC_I2C_BLOCK
+FUNC_I2C: Final = 0x00000001
+FUNC_QUICK: Final = 0x00010000
+FUNC_BYTE: Final = 0x00060000
+FUNC_BYTE_DATA: Final = 0x00180000
+FUNC_WORD_DATA: Final = 0x00600000
+FUNC_I2C_BLOCK: Final = 0x0C000000
+FULL_I2C: Final = FUNC_I2C | FUNC_QUICK | FUNC_BYTE | FUNC_BYTE_DATA | FUNC_WORD_DATA | FUNC_I2C_BLOCK
 """An adapter of a SoC or FPGA: plain I2C messages, SMBus emulated by the kernel."""
-SMBUS_BLOCK: Final = FULL_I2C & ~_FUNC_I2C
+SMBUS_BLOCK: Final = FULL_I2C & ~FUNC_I2C
 """As Intel's I801: SMBus with I2C block transfers of 32 bytes."""
-SMBUS_WORD: Final = SMBUS_BLOCK & ~_FUNC_I2C_BLOCK
+SMBUS_WORD: Final = SMBUS_BLOCK & ~FUNC_I2C_BLOCK
 """As PIIX4: SMBus bytes and words."""
-SMBUS_BYTE: Final = SMBUS_WORD & ~_FUNC_WORD_DATA
+SMBUS_BYTE: Final = SMBUS_WORD & ~FUNC_WORD_DATA
 """SMBus bytes alone."""
 
-# Transaction type of I2C_SMBUS: (needed functionality, bytes of data; -1: as many as the block says)
-_SMBUS_SIZES: Final = {
-    0: (_FUNC_QUICK, 0),
-    1: (_FUNC_BYTE, 0),
-    2: (_FUNC_BYTE_DATA, 1),
-    3: (_FUNC_WORD_DATA, 2),
-    8: (_FUNC_I2C_BLOCK, -1),
-}
-_BLOCK_MAX: Final = 32
 _STALL_LIMIT_S: Final = 60.0
 """So that a test that forgets to release still ends."""
-
-
-class _Msg(ctypes.Structure):
-    """`struct i2c_msg`."""
-
-    _fields_ = [
-        ("addr", ctypes.c_uint16),
-        ("flags", ctypes.c_uint16),
-        ("len", ctypes.c_uint16),
-        ("buf", ctypes.c_void_p),
-    ]
-    addr: int
-    flags: int
-    len: int
-    buf: int
 
 
 class Message(NamedTuple):
@@ -211,11 +165,11 @@ class FakeAdapter:
         if not self._running.is_set():
             self._running.wait(_STALL_LIMIT_S)
             if self._stalled_errno:
-                raise _os_error(self._stalled_errno)
+                raise os_error(self._stalled_errno)
         with self._lock:
             self.traffic.transactions += 1
             if self._faults:
-                raise _os_error(self._faults.popleft())
+                raise os_error(self._faults.popleft())
             try:
                 result = [data for address, body in messages if (data := self._message(address, body)) is not None]
             finally:
@@ -240,13 +194,13 @@ class FakeAdapter:
                 if taken is not None:
                     self._count(Message(address, read=False, data=body[:taken], acknowledged=taken == len(body)))
                     if taken != len(body):
-                        raise _os_error(self.nack_errno)
+                        raise os_error(self.nack_errno)
                     return None
         read = isinstance(body, int)
         self.log.append(
             Message(address, read=read, data=b"" if isinstance(body, int) else body, acknowledged=False)
         )
-        raise _os_error(self.nack_errno)
+        raise os_error(self.nack_errno)
 
     def _count(self, message: Message) -> None:
         self.log.append(message)
@@ -264,162 +218,6 @@ class FakeAdapter:
                 self.plugged, self._waiting_to_plug = True, False
 
 
-@dataclass(slots=True)
-class _File:
-    adapter: FakeAdapter
-    generation: int
-    address: int = 0
-
-
-class FakeI2cDev:
-    """The character devices `/dev/i2c-N`: `open`, `ioctl` and `close` as the kernel answers them."""
-
-    def __init__(self, adapters: Mapping[str, FakeAdapter]) -> None:
-        self.adapters = dict(adapters)
-        self._files: dict[int, _File] = {}
-        self._next = 1_000_000  # far from any real descriptor
-        self._lock = threading.Lock()
-
-    def open(self, path: str) -> int:
-        """A file descriptor of `path`; ENOENT, EACCES."""
-        adapter = self.adapters.get(path)
-        if adapter is None or not adapter.plugged:
-            raise _os_error(errno.ENOENT, path)
-        if adapter.denied:
-            raise _os_error(errno.EACCES, path)
-        with self._lock:
-            self._next += 1
-            self._files[self._next] = _File(adapter, adapter.generation)
-            adapter.opens += 1
-            return self._next
-
-    def close(self, fd: int) -> None:
-        """Give it back; EBADF."""
-        with self._lock:
-            file = self._files.pop(fd, None)
-        if file is None:
-            raise _os_error(errno.EBADF)
-        file.adapter.closed()
-
-    def ioctl(self, fd: int, request: int, arg: object) -> int:
-        """One request; `arg` is an int or the buffer of the C structure, changed in place."""
-        file = self._files.get(fd)
-        if file is None:
-            raise _os_error(errno.EBADF)
-        if file.generation != file.adapter.generation:
-            raise _os_error(errno.ENODEV)
-        match request:
-            case _Request.RDWR:
-                return _rdwr(file.adapter, memoryview(arg))  # type: ignore[arg-type] # a C structure
-            case _Request.SMBUS:
-                return _smbus(file.adapter, file.address, memoryview(arg))  # type: ignore[arg-type] # the same
-            case _Request.FUNCS:
-                struct.pack_into("@L", memoryview(arg).cast("B"), 0, file.adapter.funcs)  # type: ignore[arg-type]
-            case _Request.SLAVE | _Request.SLAVE_FORCE:
-                if not isinstance(arg, int) or arg > 0x7F:
-                    raise _os_error(errno.EINVAL)
-                if request == _Request.SLAVE and arg in file.adapter.bound:
-                    raise _os_error(errno.EBUSY)
-                file.address = arg
-            case _Request.RETRIES | _Request.TIMEOUT:
-                pass
-            case _:
-                raise _os_error(errno.ENOTTY)
-        return 0
-
-
-def _os_error(code: int, path: str | None = None) -> OSError:
+def os_error(code: int, path: str | None = None) -> OSError:
+    """What the kernel says with this errno."""
     return OSError(code, os.strerror(code), path) if path else OSError(code, os.strerror(code))
-
-
-def _rdwr(adapter: FakeAdapter, arg: memoryview) -> int:
-    """`struct i2c_rdwr_ioctl_data`: a pointer to messages and their number."""
-    if not adapter.funcs & _FUNC_I2C:
-        raise _os_error(errno.EOPNOTSUPP)
-    pointer: int
-    count: int
-    pointer, count = struct.unpack_from("@PI", arg.cast("B"))
-    if not 0 < count <= _RDWR_MESSAGES_MAX:
-        raise _os_error(errno.EINVAL)
-    messages = (_Msg * count).from_address(pointer)
-    wanted: list[tuple[int, bytes | int]] = []
-    for message in messages:
-        if message.len > _MESSAGE_LENGTH_MAX:
-            raise _os_error(errno.EINVAL)
-        if not message.flags & _M_RD:
-            wanted.append((message.addr, ctypes.string_at(message.buf, message.len)))
-        elif adapter.max_read and message.len > adapter.max_read:
-            raise _os_error(errno.EOPNOTSUPP)
-        else:
-            wanted.append((message.addr, message.len))
-    if adapter.take_short():
-        return count - 1
-    results = iter(adapter.transact(wanted))
-    for message in messages:
-        if message.flags & _M_RD:
-            ctypes.memmove(message.buf, next(results), message.len)
-    return count
-
-
-def _smbus(adapter: FakeAdapter, address: int, arg: memoryview) -> int:
-    """`struct i2c_smbus_ioctl_data`: direction, command, type, and a pointer to `union i2c_smbus_data`."""
-    reads, command, size, pointer = struct.unpack_from("@BBIP", arg.cast("B"))
-    if size not in _SMBUS_SIZES:
-        raise _os_error(errno.EINVAL)
-    needed, length = _SMBUS_SIZES[size]
-    if adapter.funcs & needed != needed:
-        raise _os_error(errno.EOPNOTSUPP)
-    at = 0
-    if length < 0:
-        at, length = 1, ctypes.string_at(pointer, 1)[0]
-        if not 0 < length <= _BLOCK_MAX:
-            raise _os_error(errno.EINVAL)
-    if size == 0:
-        adapter.transact([(address, 0 if reads else b"")])
-    elif size == 1 and reads:
-        ctypes.memmove(pointer, adapter.transact([(address, 1)])[0], 1)
-    elif reads:
-        if at and adapter.take_short():
-            length -= 1
-            ctypes.memmove(pointer, bytes((length,)), 1)
-        (data,) = adapter.transact([(address, bytes((command,))), (address, length)])
-        ctypes.memmove(pointer + at, data, length)  # words are little endian, as the host is
-    else:
-        adapter.transact([(address, bytes((command,)) + ctypes.string_at(pointer + at, length))])
-    return 0
-
-
-class FakeMux:
-    """A PCA954x: devices on channels, reached through the control register at `address`.
-
-    `enable` 0: a switch (PCA9546, 9548), one bit a channel; 4 or 8: a multiplexer (PCA9544, 9547), the channel's
-    number with this enable bit.
-    """
-
-    def __init__(self, address: int, channels: Mapping[int, Sequence[I2cDevice]], *, enable: int = 0) -> None:
-        self.address = address
-        self.channels = {number: tuple(devices) for number, devices in channels.items()}
-        self.enable = enable
-        self.control = 0
-        """Channels off, as after power-up."""
-
-    def write(self, address: int, data: bytes) -> int | None:
-        """A write message, as `I2cDevice`."""
-        if address == self.address:
-            if data:
-                self.control = data[-1]
-            return len(data)
-        return next((n for d in self._reached() if (n := d.write(address, data)) is not None), None)
-
-    def read(self, address: int, n: int) -> bytes | None:
-        """A read message, as `I2cDevice`."""
-        if address == self.address:
-            return bytes((self.control,)) * n
-        return next((b for d in self._reached() if (b := d.read(address, n)) is not None), None)
-
-    def _reached(self) -> list[I2cDevice]:
-        if self.enable:
-            on = [self.control & (self.enable - 1)] if self.control & self.enable else []
-        else:
-            on = [number for number in range(8) if self.control >> number & 1]
-        return [device for number in on for device in self.channels.get(number, ())]

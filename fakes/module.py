@@ -19,48 +19,32 @@ module state machine, clock stretching, the address change of SFF-8472, timing o
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
 from agent import images
 from agent.errors import ModuleAbsent
 from agent.memory import I2C_DIAGNOSTICS, I2C_MODULE, Memory, Span
+from fakes.module_rules import (
+    CLEAR_ON_READ,
+    FAMILIES,
+    FREEZE_CONTROL,
+    FREEZE_DONE,
+    FREEZE_REQUEST,
+    FREEZE_STATUS,
+    SAMPLES,
+    STATISTICS,
+    UNFREEZE_DONE,
+    VDM_PAGE,
+    Family,
+    family_of,
+)
 
-Family = Literal["sff8472", "sff8636", "cmis"]
-
-_FAMILIES: Final[Mapping[str, Family]] = {"sff8472": "sff8472", "sff8636": "sff8636", "cmis": "cmis"}
 _BANK_SELECT: Final = 126
 _PAGE_SELECT: Final = 127
 _LOWER: Final = (0, -1)
 """Key of lower memory; upper pages have (bank, page)."""
-
-# Bytes that a read clears: {family: {(address, page, -1 for lower memory): ranges}}.
-_CLEAR_ON_READ: Final[Mapping[str, Mapping[tuple[int, int], tuple[range, ...]]]] = {
-    "sff8472": {(0x51, 0x02): (range(172, 173),)},  # bytes 112-117 are latched at the vendor's choice: not here
-    "sff8636": {(0x50, -1): (range(3, 15), range(19, 22)), (0x50, 0x20): (range(128, 140),)},
-    "cmis": {
-        (0x50, -1): (range(8, 14),),
-        (0x50, 0x11): (range(134, 154),),
-        (0x50, 0x12): (range(231, 239),),
-        (0x50, 0x14): (range(132, 133), range(134, 140)),
-        (0x50, 0x17): (range(128, 129),),
-        (0x50, 0x2C): (range(128, 256),),
-        (0x50, 0x33): (range(128, 133),),
-        (0x50, 0x3B): (range(192, 197),),
-    },
-}
-
-
-_VDM_PAGE: Final = 0x2F
-_FREEZE_CONTROL: Final = 144
-_FREEZE_STATUS: Final = 145
-_FREEZE_REQUEST: Final = 0x80
-_FREEZE_DONE: Final = 0x80
-_UNFREEZE_DONE: Final = 0x40
-_SAMPLES: Final = range(0x24, 0x28)
-_STATISTICS: Final = frozenset({*range(9, 15), *range(17, 23), *range(25, 33)})
-"""Type codes of VDM observables that belong to an interval (CMIS 5.3 table of observables)."""
 
 
 class I2cDevice(Protocol):
@@ -73,14 +57,6 @@ class I2cDevice(Protocol):
     def read(self, address: int, n: int) -> bytes | None:
         """`n` bytes, None when it did not acknowledge the address."""
         ...
-
-
-def family_of(memory: Memory) -> Family:
-    """By the identifier, byte 0 (SFF-8024 table 4-1)."""
-    identifier = memory.byte(0)
-    if identifier in {0x0C, 0x0D, 0x11}:
-        return "sff8636"
-    return "cmis" if identifier is not None and identifier >= 0x18 else "sff8472"
 
 
 def _key(span: Span, at: int) -> tuple[int, int, int]:
@@ -127,7 +103,7 @@ class FakeModule:
     def load(cls, path: Path | str) -> "FakeModule":
         """A module that holds saved memory: a recording, what `opticd read --dump` wrote, or any dump known."""
         image = images.load(Path(path).read_bytes())[0]
-        return cls(image.memory, family=_FAMILIES.get(image.family))
+        return cls(image.memory, family=FAMILIES.get(image.family))
 
     # -- what a test or a scenario does to it -------------------------------------------------------------
 
@@ -150,7 +126,7 @@ class FakeModule:
     def put(self, span: Span, data: bytes) -> None:
         """Change what the module says. In clear-on-read bytes this is the condition: bits stay until read."""
         with self._lock:
-            if self._asked and span.page in _SAMPLES and span.bank in self.frozen:
+            if self._asked and span.page in SAMPLES and span.bank in self.frozen:
                 data = self._standing(span, data)
             whole = _key(span, span.offset)
             if whole == _key(span, span.end - 1) and not self._clears_any(whole, span):
@@ -324,19 +300,19 @@ class FakeModule:
         advertising = self._pages.get((I2C_MODULE, 0, 0x01), bytes(128))
         return (
             self.family == "cmis"
-            and (address, self._mapped[address][1]) == (I2C_MODULE, _VDM_PAGE)
-            and (at, len(data)) == (_FREEZE_CONTROL, 1)
+            and (address, self._mapped[address][1]) == (I2C_MODULE, VDM_PAGE)
+            and (at, len(data)) == (FREEZE_CONTROL, 1)
             and bool(advertising[142 - 128] & 0x40)
         )
 
     def _ask(self, bank: int, control: int) -> None:
         """VDM control was written: what was done before is not true any more, what is asked takes its time."""
         self.freezes.append((bank, control))
-        page = self._pages[I2C_MODULE, bank, _VDM_PAGE]
-        page[_FREEZE_CONTROL - 128] = control
-        asked = bool(control & _FREEZE_REQUEST)
-        if asked != self._asked.get(bank, (False, 0.0))[0] or not page[_FREEZE_STATUS - 128]:
-            page[_FREEZE_STATUS - 128] = 0
+        page = self._pages[I2C_MODULE, bank, VDM_PAGE]
+        page[FREEZE_CONTROL - 128] = control
+        asked = bool(control & FREEZE_REQUEST)
+        if asked != self._asked.get(bank, (False, 0.0))[0] or not page[FREEZE_STATUS - 128]:
+            page[FREEZE_STATUS - 128] = 0
             self._asked[bank] = (asked, self._clock())
             if not asked:
                 self._reset_statistics(bank)
@@ -345,10 +321,10 @@ class FakeModule:
         """Where on a page of samples the statistics begin, as the descriptors of its group say."""
         own = self._pages.get((I2C_MODULE, bank, page - 4))
         descriptors = own or self._pages.get((I2C_MODULE, 0, page - 4)) or bytearray(128)
-        return [at for at in range(0, 128, 2) if descriptors[at + 1] in _STATISTICS]
+        return [at for at in range(0, 128, 2) if descriptors[at + 1] in STATISTICS]
 
     def _reset_statistics(self, bank: int) -> None:
-        for page in _SAMPLES:
+        for page in SAMPLES:
             samples = self._pages.get((I2C_MODULE, bank, page), bytearray(128))
             for at in self._statistics(bank, page):
                 samples[at : at + 2] = b"\0\0"
@@ -365,8 +341,8 @@ class FakeModule:
     def _follow_freeze(self, bank: int) -> None:
         asked, since = self._asked.get(bank, (False, math.inf))
         if self._clock() - since >= self.freeze_s:
-            status = _FREEZE_DONE if asked else _UNFREEZE_DONE
-            self._pages[I2C_MODULE, bank, _VDM_PAGE][_FREEZE_STATUS - 128] = status
+            status = FREEZE_DONE if asked else UNFREEZE_DONE
+            self._pages[I2C_MODULE, bank, VDM_PAGE][FREEZE_STATUS - 128] = status
 
     def _map(self, address: int, bank: int, page: int) -> None:
         mapped = (bank if page >= 0x10 else 0, page)  # BankSelect is ignored for pages 00h-0Fh
@@ -376,10 +352,10 @@ class FakeModule:
         self._mapped[address] = mapped
 
     def _clears(self, key: tuple[int, int, int], at: int) -> bool:
-        return any(at in run for run in _CLEAR_ON_READ[self.family].get((key[0], key[2]), ()))
+        return any(at in run for run in CLEAR_ON_READ[self.family].get((key[0], key[2]), ()))
 
     def _clears_any(self, key: tuple[int, int, int], span: Span) -> bool:
-        runs = _CLEAR_ON_READ[self.family].get((key[0], key[2]), ())
+        runs = CLEAR_ON_READ[self.family].get((key[0], key[2]), ())
         return any(run.start < span.end and span.offset < run.stop for run in runs)
 
     def _take_bytes(self, address: int, at: int, n: int) -> bytes:
@@ -387,7 +363,7 @@ class FakeModule:
         if not self.present or (address, *_LOWER) not in self._pages:
             return b"\xff" * n
         upper = (address, *self._mapped[address])
-        if upper[2] == _VDM_PAGE and self._asked:
+        if upper[2] == VDM_PAGE and self._asked:
             self._follow_freeze(upper[1])
         window = bytearray(self._pages[address, *_LOWER] + self._pages[upper])
         if self._paged(address):
@@ -396,7 +372,7 @@ class FakeModule:
             window[_PAGE_SELECT] = self._select[address][1]
         data = bytes(window[i % 256] for i in range(at, at + n)) if at + n > 256 else bytes(window[at : at + n])
         for key in ((address, *_LOWER), upper):
-            for run in _CLEAR_ON_READ[self.family].get((key[0], key[2]), ()):
+            for run in CLEAR_ON_READ[self.family].get((key[0], key[2]), ()):
                 first, last = max(run.start, at), min(run.stop, at + n)
                 if first < last:
                     lasting = self._conditions.get(key, bytes(128))

@@ -18,7 +18,8 @@ from typing import Final
 
 from agent.flaps import Observation
 from agent.model import Link
-from fakes.adapter import FakeAdapter, FakeI2cDev
+from fakes.adapter import FakeAdapter
+from fakes.i2cdev import FakeI2cDev
 from fakes.live import LiveModule
 from fakes.optics import Ramp
 from fakes.products import PRODUCTS, Product

@@ -8,8 +8,9 @@ from agent import config
 from agent.memory import Memory, Span
 from drivers import discovery
 from drivers.discovery import Found, ListedPort
-from fakes.adapter import SMBUS_WORD, FakeAdapter, FakeI2cDev
+from fakes.adapter import SMBUS_WORD, FakeAdapter
 from fakes.eeprom import FakeEepromFiles
+from fakes.i2cdev import FakeI2cDev
 from fakes.module import FakeModule
 
 

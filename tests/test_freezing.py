@@ -12,7 +12,8 @@ from agent.memory import Memory, Shape, Span
 from agent.session import Intervals, ModuleSession, Refresh
 from drivers.i2c import LinuxI2cBus
 from drivers.paged import PagedMemory
-from fakes.adapter import FakeAdapter, FakeI2cDev
+from fakes.adapter import FakeAdapter
+from fakes.i2cdev import FakeI2cDev
 from fakes.module import FakeModule
 
 CONTROL = Span(144, 1, 0x2F)

@@ -23,17 +23,10 @@ from agent.memory import Memory, Shape, Span
 from drivers.i2c import LinuxI2cBus, bus_path
 from drivers.mux import Hop, MuxTree, parse_path
 from drivers.paged import PagedMemory
-from fakes.adapter import (
-    FULL_I2C,
-    SMBUS_BLOCK,
-    SMBUS_BYTE,
-    SMBUS_WORD,
-    FakeAdapter,
-    FakeI2cDev,
-    FakeMux,
-    Message,
-)
+from fakes.adapter import FULL_I2C, SMBUS_BLOCK, SMBUS_BYTE, SMBUS_WORD, FakeAdapter, Message
+from fakes.i2cdev import FakeI2cDev
 from fakes.module import FakeModule
+from fakes.mux import FakeMux
 
 CMIS = Shape("cmis", flat=False)
 BANKED = Shape("cmis", flat=False, banks=4)

@@ -18,7 +18,8 @@ from agent.session import Intervals
 from agent.state import BusHealth, Discarded, Event, Hub
 from drivers.i2c import LinuxI2cBus
 from drivers.paged import PagedMemory
-from fakes.adapter import FakeAdapter, FakeI2cDev
+from fakes.adapter import FakeAdapter
+from fakes.i2cdev import FakeI2cDev
 from fakes.module import FakeModule
 from tests.tinymap import identify, image
 

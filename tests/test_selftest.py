@@ -17,7 +17,8 @@ from agent.sources import parse_source
 from drivers.i2c import LinuxI2cBus
 from drivers.paged import PagedMemory
 from drivers.scpi import ScpiInstrument, open_reference
-from fakes.adapter import FakeAdapter, FakeI2cDev
+from fakes.adapter import FakeAdapter
+from fakes.i2cdev import FakeI2cDev
 from fakes.module import FakeModule
 from fakes.scpi import scpi_meter
 from fakes.serial_pty import SerialLine

@@ -13,7 +13,8 @@ from agent.model import LaneFlags, ModuleChange
 from agent.session import Intervals, ModuleSession, Refresh
 from drivers.i2c import LinuxI2cBus
 from drivers.paged import PagedMemory
-from fakes.adapter import FakeAdapter, FakeI2cDev
+from fakes.adapter import FakeAdapter
+from fakes.i2cdev import FakeI2cDev
 from fakes.module import FakeModule
 from tests.tinymap import LANES, identify, image
 

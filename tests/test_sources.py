@@ -15,8 +15,10 @@ from drivers.coexistence import module_owner
 from drivers.i2c_cages import I2cDriver
 from drivers.registry import Registry
 from drivers.sysfs import SysfsDriver
-from fakes.adapter import FakeAdapter, FakeI2cDev, FakeMux
+from fakes.adapter import FakeAdapter
+from fakes.i2cdev import FakeI2cDev
 from fakes.module import FakeModule
+from fakes.mux import FakeMux
 
 
 def nobody() -> str:

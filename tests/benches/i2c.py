@@ -8,8 +8,10 @@ from agent.memory import Memory
 from drivers.i2c import LinuxI2cBus
 from drivers.mux import Hop, MuxTree
 from drivers.paged import PagedMemory
-from fakes.adapter import FULL_I2C, SMBUS_BLOCK, SMBUS_BYTE, SMBUS_WORD, FakeAdapter, FakeI2cDev, FakeMux
+from fakes.adapter import FULL_I2C, SMBUS_BLOCK, SMBUS_BYTE, SMBUS_WORD, FakeAdapter
+from fakes.i2cdev import FakeI2cDev
 from fakes.module import FakeModule
+from fakes.mux import FakeMux
 from tests.contract_suite import CASES
 
 _SHORTENS = FULL_I2C & ~SMBUS_BLOCK | SMBUS_BLOCK & ~SMBUS_WORD
