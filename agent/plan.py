@@ -10,6 +10,7 @@ divides and fills dictionaries. A family whose layout the bytes themselves decla
 `Part`: it says which spans it wants and adds to the `Draft` of the refresh.
 """
 
+import copy
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -181,6 +182,13 @@ class CompiledPlan:
         self._flag_runs = _runs([(_locate(spans, item.span), item.span.length) for item in flags])
         self._flag_key: list[bytes | None] | None = None
         self._shared: tuple[Mapping[Flag, bool], Mapping[Flag, LaneFlags]] = ({}, {})
+
+    def fresh(self) -> "CompiledPlan":
+        """The same plan for another module of the kind: it remembers no flags, and shares everything else."""
+        other = copy.copy(self)
+        other._flag_key = None  # noqa: SLF001  # the same class
+        other._shared = ({}, {})  # noqa: SLF001
+        return other
 
     def decode(self, blocks: Sequence[bytes | None]) -> Values:
         """`blocks[i]` holds the bytes of `spans[i]`, None where the read failed (its quantities are `unread`)."""

@@ -5,6 +5,7 @@ What a module has is chosen here, once, from its advertisement and the quirk dat
 `cmis_lasers`, `cmis_linear`, `cmis_bailly`).
 """
 
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -25,7 +26,7 @@ from agent.maps.cmis_lanes import Lanes, applications, lanes
 from agent.maps.cmis_module import add_lanes, identity
 from agent.maps.quirks import CustomObservable, Effects, Quirk, Replacement, builtin, effects
 from agent.memory import Memory, Span
-from agent.model import Bounds, Module, Trouble
+from agent.model import Application, Bounds, Module, Trouble
 from agent.plan import CompiledPlan, Part, compile_plan
 from agent.quantities import Quantity
 from agent.registers import Field, Item, Kind, checksum, offered, place, read_bounds
@@ -38,6 +39,10 @@ _VENDOR_BANKS: Final = 8
 """Code 3, which is reserved, on co-packaged engines (64 lanes)."""
 _BIAS_FACTORS: Final = (1, 2, 4, 1)
 _READY: Final = "ModuleReady"
+_KNOWN_MOST: Final = 64
+"""Kinds of modules, each with what is known at the steps of its identification, whose registers are kept chosen."""
+_NATURE: Final = ((0, 3), (42, 118), (128, 129), (200, 222))
+"""Bytes of lower memory and page 00h that say what a module is, and not which one or how it does."""
 _SERIAL_NUMBER: Final = f.SERIAL_NUMBER.span()
 _MIRRORS: Final = {0xB0: (0xB4, 0xB5), 0xAF: (0xB3, 0xB4)}
 """Where an engine shows lower memory of its laser source, and where then pages 1Ah and 1Bh are."""
@@ -50,6 +55,8 @@ class CmisMap:
 
     def __init__(self, quirks: Iterable[Quirk] = ()) -> None:
         self._own_quirks = tuple(quirks)
+        self._known: dict[object, _Chosen] = {}
+        self._lock = threading.Lock()
 
     def missing(self, memory: Memory) -> tuple[Span, ...]:
         """Lower memory first; it says whether there are pages, page 01h which, and these how much of them."""
@@ -92,21 +99,64 @@ class CmisMap:
         flat = model is None or bool(model >> 7)
         used = applications(memory)
         module = identity(memory, identifier, used)
-        chosen = _Chosen(memory, self._effects(memory, module))
-        chosen.checksums(module, flat=flat)
+        wrong = _checksums(memory, module, flat=flat)
+        chosen = self._choose(memory, identifier, used, self._effects(memory, module), flat=flat)
+        if chosen.reached is not None:
+            add_lanes(module, chosen.reached, chosen.banks)
+        banks = max(chosen.banks, (chosen.laser_count + 7) // 8)
+        return CmisDescription(module=module, flat=flat, banks=banks, chosen=chosen, wrong=wrong)
+
+    def _choose(
+        self, memory: Memory, identifier: int, used: list[Application], found: Effects, *, flat: bool
+    ) -> "_Chosen":
+        """What the module has; modules that differ in their identity alone share it, and its compiled plans."""
+        key = (identifier, found.names, _signature(memory))
+        with self._lock:
+            chosen = self._known.pop(key, None)
+            if chosen is not None:
+                self._known[key] = chosen  # the latest used are kept
+                return chosen
+        chosen = _Chosen(memory, found)
         external = cmis_lasers.external(memory, identifier)
-        banks = 1 if flat else _banks(memory, identifier, chosen)
-        reached = lanes(memory, used, identifier, banks)
-        if not external:
-            add_lanes(module, reached, banks)
+        chosen.banks = 1 if flat else _banks(memory, identifier, chosen)
+        reached = lanes(memory, used, identifier, chosen.banks)
+        chosen.reached = None if external else reached
         if not flat:
             chosen.monitors()
             if not external:
-                chosen.lanes(reached, banks)
-                chosen.families(reached, banks)
+                chosen.lanes(reached, chosen.banks)
+                chosen.families(reached, chosen.banks)
             chosen.lasers(external=external)
-            banks = max(banks, (chosen.laser_count + 7) // 8)
-        return CmisDescription(module=module, flat=flat, banks=banks, chosen=chosen)
+        with self._lock:
+            if len(self._known) >= _KNOWN_MOST:
+                del self._known[next(iter(self._known))]
+            self._known[key] = chosen
+        return chosen
+
+
+def _signature(memory: Memory) -> tuple[tuple[Span, bytes], ...]:
+    """All that is known of a module but its identity, state and firmware: who it is does not say what it has."""
+    return tuple((span, _unnamed(span, memory.get(span) or b"")) for span in memory.spans())
+
+
+def _unnamed(span: Span, data: bytes) -> bytes:
+    if span.page or span.bank or span.i2c != _SERIAL_NUMBER.i2c:
+        return data
+    parts = (data[max(first - span.offset, 0) : max(end - span.offset, 0)] for first, end in _NATURE)
+    return b"".join(parts)
+
+
+def _checksums(memory: Memory, module: Module, *, flat: bool) -> tuple[Trouble, ...]:
+    """Add that of page 04h to the module where it was read, and complain of the wrong ones."""
+    name, covered, at = cmis_tunable.CHECKSUM
+    good = None if flat else checksum(memory, covered, at)
+    if good is not None:
+        module["checksums_valid"] = {**module.get("checksums_valid", {}), name: good}
+    return tuple(
+        Trouble("checksum", f"the checksum of page {name[-2:]}h does not match its bytes")
+        for name, valid in module.get("checksums_valid", {}).items()
+        if not valid
+    )
 
 
 def _laser_pages(memory: Memory) -> Iterator[Span]:
@@ -159,21 +209,15 @@ class _Chosen:
     unread: list[str] = field(default_factory=list[str])
     slow_unread: list[str] = field(default_factory=list[str])
     laser_count: int = 0
+    banks: int = 1
+    reached: Lanes | None = None
+    plans: dict[tuple[bool, bool], CompiledPlan] = field(default_factory=dict[tuple[bool, bool], CompiledPlan])
+    """By flags and slow; each module gets a copy of its own."""
     freeze_banks: tuple[int, ...] = ()
 
     def trouble(self, reason: str, detail: str) -> None:
         """Something about the static pages that is not as it should be."""
         self.errors.append(Trouble(reason, detail))
-
-    def checksums(self, module: Module, *, flat: bool) -> None:
-        """Add that of page 04h where it was read, and complain of the wrong ones."""
-        name, covered, at = cmis_tunable.CHECKSUM
-        good = None if flat else checksum(self.memory, covered, at)
-        if good is not None:
-            module["checksums_valid"] = {**module.get("checksums_valid", {}), name: good}
-        for name, valid in module.get("checksums_valid", {}).items():
-            if not valid:
-                self.trouble("checksum", f"the checksum of page {name[-2:]}h does not match its bytes")
 
     def offered(self, row: Field) -> bool | None:
         """What the quirk data says, else the module itself; None when that page is unread."""
@@ -338,6 +382,7 @@ class CmisDescription:
     flat: bool
     banks: int
     chosen: _Chosen
+    wrong: tuple[Trouble, ...] = ()
 
     @property
     def thresholds(self) -> Mapping[Quantity, Bounds]:
@@ -347,7 +392,7 @@ class CmisDescription:
     @property
     def errors(self) -> tuple[Trouble, ...]:
         """Wrong checksums, advertisements and descriptors that make no sense."""
-        return tuple(self.chosen.errors)
+        return (*self.wrong, *self.chosen.errors)
 
     @property
     def effects(self) -> Effects:
@@ -366,6 +411,12 @@ class CmisDescription:
 
     def plan(self, *, flags: bool = True, slow: bool = False) -> CompiledPlan:
         """See `agent.maps.api`; a flat module has nothing to refresh."""
+        known = self.chosen.plans.get((flags, slow))
+        if known is None:
+            known = self.chosen.plans[flags, slow] = self._compile(flags=flags, slow=slow)
+        return known.fresh()
+
+    def _compile(self, *, flags: bool, slow: bool) -> CompiledPlan:
         chosen, banks = self.chosen, range(self.banks)
         if slow:
             return compile_plan(
