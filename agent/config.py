@@ -7,13 +7,22 @@ import tomllib
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from agent.errors import ConfigError
 from agent.maps import load_quirks
 from agent.rules_config import check_rule
+from agent.slices import MOST_LANES, Lasers, Share
 from agent.sources import SourceName, parse_source
 
 DEFAULT_CONFIG = Path("/etc/opticd/opticd.toml")
@@ -232,6 +241,14 @@ class SnmpSource(SourceSection):
         return self
 
 
+class SonicSource(SourceSection):
+    """A SONiC switch by its own database: nothing on a bus is touched."""
+
+    type: Literal["sonic"]
+    redis: str = ""
+    """`HOST:PORT` or the path of Redis' socket; where SONiC has it when empty."""
+
+
 class FakeSource(SourceSection):
     """Simulated modules."""
 
@@ -241,7 +258,7 @@ class FakeSource(SourceSection):
 
 
 Source = Annotated[
-    I2cSource | SysfsSource | EthtoolSource | SerialSource | PluginSource | SnmpSource | FakeSource,
+    I2cSource | SysfsSource | EthtoolSource | SerialSource | PluginSource | SnmpSource | SonicSource | FakeSource,
     Field(discriminator="type"),
 ]
 
@@ -339,6 +356,65 @@ class Group(Section):
     ports: list[str] = Field(min_length=2)
 
 
+def _numbers(value: object) -> object:
+    """`"1-4,9"` as the numbers that it means; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    numbers: list[int] = []
+    for part in value.split(","):
+        match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
+        if match is None or int(match[2] or match[1]) < int(match[1]):
+            raise ValueError(f"{value!r} are no numbers: expected as in '1-4,9'")
+        numbers += range(int(match[1]), int(match[2] or match[1]) + 1)
+    return numbers
+
+
+Lanes = Annotated[list[Annotated[int, Field(ge=1, le=MOST_LANES)]], BeforeValidator(_numbers)]
+
+
+class PortSection(Section):
+    """A port that is a part of a co-packaged or near-packaged engine, which is a source of its own."""
+
+    name: str = Field(min_length=1)
+    """Its name. Without `lanes`: that of the engine, of which it is all; or a name with `{lane}` or `{path}`, for one
+    port a data path, named by its first lane or its number."""
+    engine: str
+    """Name of the port that reads the engine."""
+    lanes: Lanes = []
+    """The engine's lanes that are this port's, as in `"1-4"` or `[1, 2, 3, 4]`; the port counts them from 1."""
+    media_lanes: Lanes = []
+    """The same on the media side, where they are numbered otherwise."""
+    els: list[str] = []
+    """The lasers that feed it: `"els0:1-2"` are lasers 1 and 2 of the module that port `els0` reads, `"els0"` all of
+    them. For ports by data path: all lasers of the engine, each of which lights as many lanes as any other."""
+    netdev: str = ""
+    """Network interface of the port, for link state."""
+
+    def share(self) -> Share:
+        """The same for `agent.engines`. Raises ValueError."""
+        return Share(self.name, self.engine, tuple(self.lanes), tuple(self.media_lanes), self._lasers())
+
+    def _lasers(self) -> tuple[Lasers, ...]:
+        found: list[Lasers] = []
+        for text in self.els:
+            source, colon, numbers = text.rpartition(":")
+            chosen = Lasers(source, tuple(LASERS.validate_python(numbers))) if colon else Lasers(text)
+            found.append(chosen)
+        return tuple(found)
+
+    @model_validator(mode="after")
+    def _is_a_port(self) -> Self:
+        share = self.share()
+        if not share.lanes and not share.derived and self.name != self.engine:
+            raise ValueError("give its lanes, or a name with {lane} or {path} for one port a data path")
+        if len(set(self.lanes)) < len(self.lanes):
+            raise ValueError("a lane is there twice")
+        return self
+
+
+LASERS: Final = TypeAdapter(Lanes)
+
+
 class Exporter(Section):
     """Where readings and alerts go."""
 
@@ -354,12 +430,23 @@ class Config(Section):
     exporter: Exporter = Exporter()
     rule: list[RuleSection] = []
     group: list[Group] = []
+    port: list[PortSection] = []
 
     @model_validator(mode="after")
     def _rule_names_differ(self) -> Self:
         names = [rule.name for rule in self.rule]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ValueError(f"rule {twice!r} is there twice")
+        return self
+
+    @model_validator(mode="after")
+    def _lanes_are_shared_out_once(self) -> Self:
+        taken: dict[tuple[str, int], str] = {}
+        for port in self.port:
+            for lane in port.lanes:
+                other = taken.setdefault((port.engine, lane), port.name)
+                if other != port.name:
+                    raise ValueError(f"lane {lane} of engine {port.engine!r} is in ports {other!r} and {port.name!r}")
         return self
 
 

@@ -12,8 +12,10 @@ from agent.config import (
     PluginSource,
     SerialSource,
     SnmpSource,
+    SonicSource,
     SysfsSource,
 )
+from agent.engines import Engines
 from agent.errors import ConfigError, OpticError
 from agent.links import Links
 from agent.maps import load_quirks
@@ -44,6 +46,8 @@ class Wanted:
     failed: list[tuple[str, OpticError]] = field(default_factory=list[tuple[str, OpticError]])
     patterns: bool = False
     """Some section names what may still come: look again when interfaces come and go."""
+    engines: Engines = field(default_factory=Engines)
+    """How ports share what is read of their engine."""
     notes: list[str] = field(default_factory=list[str])
     """What is not done as the config says, for the log."""
 
@@ -67,9 +71,15 @@ def open_all(config: Config) -> Wanted:
             from drivers.snmp.source import SnmpSource as Switches
 
             wanted.others.append(Switches(section).run)
+        elif isinstance(section, SonicSource):
+            from drivers.sonic import SonicSource as Switch
+
+            interval_s = section.poll_interval or config.agent.poll_interval
+            wanted.others.append(Switch(section, interval_s=interval_s).run)
         else:
             _open_cages(wanted, registry, config, section)
-    _refuse_twice(setup.port for setup in wanted.setups)
+    _share_engines(wanted, config)
+    _refuse_twice((*(setup.port for setup in wanted.setups), *wanted.engines.ports))
     return wanted
 
 
@@ -104,6 +114,19 @@ def _open_cages(wanted: Wanted, registry: Registry, config: Config, section: Mod
                 wanted.counted[cage.port] = netdev
         elif section.netdev:
             wanted.netdevs.setdefault("", {})[section.netdev] = cage.port
+
+
+def _share_engines(wanted: Wanted, config: Config) -> None:
+    """Ports that are parts of an engine, and their links."""
+    known = {setup.port for setup in wanted.setups}
+    for section in config.port:
+        if section.engine not in known:
+            wanted.notes.append(f"port {section.name}: no source has the port name {section.engine!r} of its engine")
+        for source in {each.source for each in section.share().els} - known:
+            wanted.notes.append(f"port {section.name}: no source has the port name {source!r} of its lasers")
+        if section.netdev:
+            wanted.netdevs.setdefault("", {})[section.netdev] = section.name
+    wanted.engines = Engines(section.share() for section in config.port)
 
 
 def _freezes(wanted: Wanted, section: ModuleSection, cage: Cage) -> bool:

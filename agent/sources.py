@@ -101,7 +101,7 @@ def parse_source(text: str) -> SourceName:
     kind, colon, rest = text.partition(":")
     if not colon or not kind.isidentifier():
         raise ConfigError(
-            f"{text!r} is no source", hint="as in i2c:12, sysfs:PATH, ethtool:eth0, serial:/dev/ttyUSB0"
+            f"{text!r} is no source", hint="as in i2c:12, sysfs:PATH, ethtool:eth0, serial:/dev/ttyUSB0, snmp:HOST"
         )
     address, _, query = rest.partition("?")
     return SourceName(kind, address, dict(parse_qsl(query, keep_blank_values=True)))

@@ -13,10 +13,11 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
+from agent.devices import DeviceDocument
 from agent.document import ReadingDocument
 from drivers.snmp import rules
 from drivers.snmp.credentials import Credentials
-from drivers.snmp.oneshot import DeviceDocument, read_device
+from drivers.snmp.oneshot import read_device
 from fakes import snmp_recording
 from fakes.snmp_agent import Agent, Tables
 from tests.conftest import SHARED
@@ -65,7 +66,8 @@ async def read(path: Path) -> DeviceDocument:
 async def _read(path: Path) -> DeviceDocument:
     agent = await Agent.start(Tables(snmp_recording.load(path)))
     try:
-        return await read_device("127.0.0.1", agent.port, Credentials(), name=path.stem, mibs=MIBS)
+        found = await read_device("127.0.0.1", agent.port, Credentials(), name=path.stem, mibs=MIBS)
+        return found.document()
     finally:
         agent.stop()
 

@@ -24,6 +24,7 @@ from drivers.snmp.watch import Pace
 from fakes.snmp_agent import Agent, Behaviour, Tables
 from fakes.snmp_recording import TIMETICKS, Row
 from fakes.snmp_tables import ENTITY, SENSOR, SYSTEM, Port, switch
+from fakes.snmp_usm import AgentUser
 
 UP_TIME = (*SYSTEM, 3, 0)
 PACE = Pace(start_within_s=0.05, after_trap_s=0.0, between_discoveries_s=0.0, look_again_s=0.05)
@@ -351,6 +352,34 @@ async def test_a_link_trap_counts_at_once_and_once(bench: Bench, command: str) -
     await asyncio.sleep(0.2)
     assert [(event.up, event.cause) for event in bench.of(LinkEvent)] == [(False, DownCause.UNINTENTIONAL)]
     assert bench.hub.devices["leaf-1"].ports["Ethernet1"].link.transitions == 1  # type: ignore[union-attr]
+
+
+async def test_signed_traps_and_informs(bench: Bench, tmp_path: Path) -> None:
+    """An inform is signed for our engine, a trap with that of the device, which the polls have made known."""
+    user = AgentUser("monitor", "sha256", "authpass1234", "aes128", "privpass1234")
+    agent = await Agent.start(Tables(switch({1: Port(optic(), last_change=500)})), users=(user,))
+    bench.agents["leaf-1"] = agent
+    (tmp_path / "auth").write_text("authpass1234")
+    (tmp_path / "priv").write_text("privpass1234")
+    source = await bench.start(
+        version="3", user="monitor", auth="sha256", auth_password_file=tmp_path / "auth", priv="aes128",
+        priv_password_file=tmp_path / "priv", traps="127.0.0.1:0", poll_interval=30.0,
+    )  # fmt: skip
+    await bench.until(lambda: bool(bench.of(Reading)))
+    assert source.traps is not None
+    level = ("-v3", "-l", "authPriv", "-u", "monitor", "-a", "SHA-256", "-A", "authpass1234", "-x", "AES")
+    passwords = (*level, "-X", "privpass1234")
+    await net_snmp("snmpinform", source.traps.port, 100_400, LINK_DOWN, *INDEX, level=passwords)
+    await bench.until(lambda: len(bench.of(LinkEvent)) >= 1)
+    bench.told.clear()
+    engine = ("-e", "0x" + agent.engine.engine_id.hex())
+    await net_snmp("snmptrap", source.traps.port, 100_900, LINK_UP, *INDEX, level=(*passwords, *engine))
+    await bench.until(lambda: len(bench.of(LinkEvent)) >= 1)
+    forged = (*level, "-X", "privpassWRONG", "-e", "0x80001f88041234567890")
+    dropped = source.traps.received
+    await net_snmp("snmptrap", source.traps.port, 101_900, LINK_DOWN, *INDEX, level=forged)
+    receiver = source.traps
+    await bench.until(lambda: receiver.received > dropped)
 
 
 async def test_a_trap_tells_the_administrator(bench: Bench) -> None:

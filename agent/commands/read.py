@@ -5,13 +5,18 @@ import json
 import socket
 
 from agent import images, maps, oneshot
+from agent.commands import read_device
 from agent.commands.decode import show
 from agent.errors import OpticError
+from agent.sources import parse_source
 from drivers.registry import Registry
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Read, save the image if wanted, print."""
+    name = parse_source(arguments.source)
+    if name.kind in read_device.KINDS:
+        return read_device.run(name, arguments)
     cage = Registry().open(arguments.source)
     recorder = oneshot.Recorder(cage.memory)
     try:

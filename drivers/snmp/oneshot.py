@@ -4,9 +4,9 @@ import asyncio
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Final
 
-from agent.document import ReadingDocument, TroubleDocument, to_document
+from agent.devices import DeviceRead
 from agent.sources import Options, SourceName
 from drivers.snmp import rules, transport
 from drivers.snmp.addresses import split_address
@@ -18,19 +18,8 @@ from drivers.snmp.rules import Mib
 if TYPE_CHECKING:
     from agent.model import Reading
 
-SCHEMA: Final = "opticd/device/1"
 SILENCE_S: Final = 30.0
 LIMITS: Final = Limits(timeout_s=5.0, retries=3, silence_s=SILENCE_S)
-
-
-class DeviceDocument(TypedDict):
-    """`opticd/device/1`. `partial`: something was cut short, `errors` say what."""
-
-    schema: str
-    device: str
-    ports: list[ReadingDocument]
-    partial: NotRequired[bool]
-    errors: NotRequired[list[TroubleDocument]]
 
 
 async def read_device(
@@ -41,7 +30,7 @@ async def read_device(
     name: str,
     mibs: Sequence[Mib] | None = None,
     limits: Limits = LIMITS,
-) -> DeviceDocument:
+) -> DeviceRead:
     """Discover and read. Raises a `DriverError` when not even the first question is answered."""
     family, address = await transport.resolve(host, port)
     endpoint = await transport.Endpoint.open(family)
@@ -59,14 +48,10 @@ async def read_device(
         )
         if present or port_map.is_cage(answer.columns):
             readings.append(reading)
-    document = DeviceDocument(schema=SCHEMA, device=name, ports=[to_document(reading) for reading in readings])
-    if answer.troubles:
-        document["partial"] = True
-        document["errors"] = [{"reason": trouble.reason, "detail": trouble.detail} for trouble in answer.troubles]
-    return document
+    return DeviceRead(name, tuple(readings), answer.troubles)
 
 
-def read(source: SourceName) -> DeviceDocument:
+def read(source: SourceName) -> DeviceRead:
     """What `snmp:HOST[:PORT][?community=…]` says now. Blocks; raises ConfigError and what `read_device` raises."""
     options = Options(source.options, of=str(source))
     credentials = Credentials.from_options(options)
