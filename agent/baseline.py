@@ -1,0 +1,309 @@
+"""What is usual for a module in its port, and how it drifts: figures over days for the rules. Pure.
+
+Bias, launched and received power are kept per lane: a sample every few minutes, a median every hour. The first week
+is the commissioning: from it come the dependence on temperature (robust slope) and the baseline (median at the
+reference temperature). After it every hour gives the change against the baseline, every day a point of the drift,
+whose robust slope, when its sign is certain, gives the days to the module's own warning.
+
+Units: bias as natural logarithm of amperes, power in dBm, bit error ratio as decimal logarithm.
+"""
+
+from array import array
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from math import exp, log, log10
+from statistics import median
+from typing import Final
+from zlib import crc32
+
+from agent import quantities as q
+from agent.drift import Slope, slopes, theil_sen, thinned
+from agent.judging import DATA_PATH_ACTIVATED, READY_STATES
+from agent.levels import usable
+from agent.model import Bounds, Reading
+from agent.quantities import Quantity, dbm
+
+SAMPLE_S: Final = 300.0
+HOUR_S: Final = 3600.0
+DAY_S: Final = 86_400.0
+LEAST_SAMPLES: Final = 3
+"""An hour with fewer samples is no hour."""
+LEAST_HOURS: Final = 6
+"""A day with fewer hours is no day."""
+COMMISSIONING_HOURS: Final = 168
+LEAST_COMMISSIONING_HOURS: Final = 48
+RECENT_HOURS: Final = 12
+DAYS_KEPT: Final = 30
+LEAST_DAYS: Final = 10
+FIT_POINTS: Final = 56
+FIT_SPAN_C: Final = 3.0
+"""With less change of temperature its influence cannot be told."""
+FIT_STEP_C: Final = 1.0
+BETTER_DB: Final = 0.5
+BETTER_BIAS: Final = 0.05
+"""So much better for two days is a new baseline (bias: logarithm, 5 %)."""
+DARK_DBM: Final = -30.0
+BER_FLOOR: Final = -12.0
+BER_MATTERS: Final = -8.0
+"""Growth below this bit error ratio (decimal logarithm) is of no consequence."""
+EARLIEST: Final = 1_577_836_800.0
+"""2020: a clock that shows less has not been set yet."""
+BER: Final = "pre_fec_ber"
+BER_OBSERVABLES: Final = ("pre_fec_ber_current_media_input", "pre_fec_ber_avg_media_input")
+
+Key = tuple[str, int]
+Figures = dict[str, dict[int, float]]
+
+
+def _floats() -> "array[float]":
+    return array("f")
+
+
+@dataclass(slots=True)
+class Track:
+    """One quantity of one lane."""
+
+    samples: "array[float]" = field(default_factory=_floats)
+    """Of the running hour."""
+    hours: "array[float]" = field(default_factory=_floats)
+    """Hourly medians: of the commissioning as they were, then the last ones at the reference temperature."""
+    today: "array[float]" = field(default_factory=_floats)
+    days: "array[float]" = field(default_factory=_floats)
+    """Daily medians at the reference temperature."""
+    numbers: "array[float]" = field(default_factory=_floats)
+    """The days they are of, counted from the begin of the port."""
+    baseline: float | None = None
+    per_kelvin: float = 0.0
+
+
+@dataclass(slots=True)
+class PortBaseline:
+    """One module in one port."""
+
+    serial: str
+    begun: float
+    offset: float
+    """Seconds by which its hours and days are shifted: not all ports end theirs at once."""
+    sampled: float = 0.0
+    hour: int = 0
+    day: int = 0
+    reference: float = 0.0
+    """Temperature at which values are compared, degrees Celsius; that of the commissioning."""
+    commissioned: bool = False
+    temperature_samples: "array[float]" = field(default_factory=_floats)
+    temperature_hours: "array[float]" = field(default_factory=_floats)
+    tracks: dict[Key, Track] = field(default_factory=dict[Key, Track])
+    slopes: dict[Key, Slope] = field(default_factory=dict[Key, Slope])
+    dirty: bool = False
+    """Changed since it was stored last."""
+
+
+class Baselines:
+    """The baselines of all ports."""
+
+    def __init__(self) -> None:
+        self.ports: dict[tuple[str, str], PortBaseline] = {}
+
+    def observe(self, reading: Reading, *, link_up: bool | None = None) -> Figures | None:
+        """Take a reading; the figures of its port when an hour ended with it, else None."""
+        key = (reading.device, reading.port)
+        port = self.ports.get(key)
+        now = reading.time
+        if port is not None and 0.0 <= now - port.sampled < SAMPLE_S:
+            return None
+        serial = reading.module.get("serial_number", "")
+        if now < EARLIEST or not serial or reading.module_state not in READY_STATES:
+            return None
+        if port is None or port.serial != serial:
+            offset = float(crc32(":".join(key).encode()) % 86_400)
+            port = self.ports[key] = PortBaseline(serial, begun=now, offset=offset)
+            port.hour, port.day = _hour_and_day(port, now)
+        port.sampled = now
+        figures: Figures | None = None
+        hour, day = _hour_and_day(port, now)
+        if hour != port.hour:
+            _end_hour(port)
+            if day != port.day:
+                _end_day(port)
+            port.hour, port.day = hour, day
+            port.dirty = True
+            figures = _figures(port, reading.thresholds) if port.commissioned else None
+        _sample(port, reading, link_up=link_up)
+        return figures
+
+    def forget(self, device: str, port: str) -> None:
+        """Begin anew with whatever is in this port."""
+        self.ports.pop((device, port), None)
+
+
+def _hour_and_day(port: PortBaseline, now: float) -> tuple[int, int]:
+    return int((now + port.offset) // HOUR_S), int((now + port.offset) // DAY_S)
+
+
+# ---- sampling -------------------------------------------------------------------------------------------------
+
+
+def _sample(port: PortBaseline, reading: Reading, *, link_up: bool | None) -> None:
+    temperature = reading.values.get(q.TEMPERATURE)
+    if temperature is None:
+        return
+    port.temperature_samples.append(temperature)
+    for name, lane, value in _values(reading, link_up=link_up):
+        track = port.tracks.get((name, lane))
+        if track is None:
+            track = port.tracks[name, lane] = Track()
+        track.samples.append(value)
+
+
+def _values(reading: Reading, *, link_up: bool | None) -> Iterator[tuple[str, int, float]]:
+    states, disabled = reading.data_path_states, reading.tx_disabled
+    if states and DATA_PATH_ACTIVATED not in states.values():
+        return
+    for lane, amperes in reading.lanes.get(q.TX_BIAS, {}).items():
+        if amperes > 0.0 and not disabled.get(lane, False):
+            yield q.TX_BIAS.name, lane, log(amperes)
+    for lane, watts in reading.lanes.get(q.TX_POWER, {}).items():
+        if not disabled.get(lane, False) and dbm(watts) > DARK_DBM:
+            yield q.TX_POWER.name, lane, dbm(watts)
+    if link_up is False:
+        return
+    for lane, watts in reading.lanes.get(q.RX_POWER, {}).items():
+        if dbm(watts) > DARK_DBM:
+            yield q.RX_POWER.name, lane, dbm(watts)
+    taken: set[int] = set()
+    for name in BER_OBSERVABLES:
+        for sample in reading.vdm:
+            if sample.observable == name and sample.lane not in taken:
+                taken.add(sample.lane)
+                yield BER, sample.lane, max(BER_FLOOR, log10(sample.value)) if sample.value > 0 else BER_FLOOR
+
+
+# ---- hours and days -------------------------------------------------------------------------------------------
+
+
+def _end_hour(port: PortBaseline) -> None:
+    if len(port.temperature_samples) < LEAST_SAMPLES:
+        port.temperature_samples = _floats()
+        for track in port.tracks.values():
+            track.samples = _floats()
+        return
+    temperature = median(port.temperature_samples)
+    port.temperature_samples = _floats()
+    for track in port.tracks.values():
+        samples, track.samples = track.samples, _floats()
+        if port.commissioned:
+            if len(samples) >= LEAST_SAMPLES:
+                value = median(samples) - track.per_kelvin * (temperature - port.reference)
+                track.today.append(value)
+                track.hours.append(value)
+                del track.hours[:-RECENT_HOURS]
+        else:
+            # One entry an hour, so that values and temperatures stay side by side; NaN where there is none.
+            missing = len(port.temperature_hours) - len(track.hours)
+            track.hours.extend([float("nan")] * missing)
+            track.hours.append(median(samples) if len(samples) >= LEAST_SAMPLES else float("nan"))
+    if not port.commissioned:
+        port.temperature_hours.append(temperature)
+        if len(port.temperature_hours) >= COMMISSIONING_HOURS:
+            _commission(port)
+
+
+def _commission(port: PortBaseline) -> None:
+    """The first week is over: what is usual is known now."""
+    port.commissioned = True
+    port.reference = median(port.temperature_hours)
+    for (name, _), track in port.tracks.items():
+        pairs = [(t, v) for t, v in zip(port.temperature_hours, track.hours, strict=False) if v == v]  # noqa: PLR0124
+        track.hours = _floats()
+        if len(pairs) >= LEAST_COMMISSIONING_HOURS:
+            _set_baseline(track, pairs, port.reference, compensated=name != BER)
+    port.temperature_hours = _floats()
+
+
+def _set_baseline(track: Track, pairs: list[tuple[float, float]], reference: float, *, compensated: bool) -> None:
+    temperatures = [temperature for temperature, _ in pairs]
+    values = [value for _, value in pairs]
+    if compensated and max(temperatures) - min(temperatures) >= FIT_SPAN_C:
+        some = slopes(thinned(temperatures, FIT_POINTS), thinned(values, FIT_POINTS), least_dx=FIT_STEP_C)
+        track.per_kelvin = median(some) if some else 0.0
+    track.baseline = median([value - track.per_kelvin * (t - reference) for t, value in pairs])
+
+
+def _end_day(port: PortBaseline) -> None:
+    number = port.day - (port.begun + port.offset) // DAY_S
+    for key, track in port.tracks.items():
+        today, track.today = track.today, _floats()
+        if len(today) < LEAST_HOURS or track.baseline is None:
+            continue
+        track.days.append(median(today))
+        track.numbers.append(number)
+        del track.days[:-DAYS_KEPT]
+        del track.numbers[:-DAYS_KEPT]
+        _follow_up(key[0], track)
+        slope = theil_sen(track.numbers, track.days) if len(track.days) >= LEAST_DAYS else None
+        if slope is not None:
+            port.slopes[key] = slope
+        else:
+            port.slopes.pop(key, None)
+
+
+def _follow_up(name: str, track: Track) -> None:
+    """A cleaned connector or another patch cord made it better: that is the new baseline."""
+    if track.baseline is None or len(track.days) < 2:
+        return
+    if name in {q.RX_POWER.name, q.TX_POWER.name}:
+        better = min(track.days[-2:])
+        if better > track.baseline + BETTER_DB:
+            track.baseline = better
+    elif name == q.TX_BIAS.name:
+        better = max(track.days[-2:])
+        if better < track.baseline - BETTER_BIAS:
+            track.baseline = better
+
+
+# ---- figures --------------------------------------------------------------------------------------------------
+
+
+def _figures(port: PortBaseline, thresholds: Mapping[Quantity, Bounds]) -> Figures:
+    found: Figures = {}
+    for (name, lane), track in port.tracks.items():
+        if track.baseline is None or len(track.hours) < LEAST_SAMPLES:
+            continue
+        now = median(track.hours)
+        change = now - track.baseline
+        if name == q.TX_BIAS.name:
+            found.setdefault("tx_bias_change_ratio", {})[lane] = exp(change) - 1.0
+        elif name == BER:
+            found.setdefault("pre_fec_ber_growth_decades", {})[lane] = change if now >= BER_MATTERS else 0.0
+        else:
+            found.setdefault(f"{name}_change_db", {})[lane] = change
+        days = _days_left(port, name, lane, now, thresholds)
+        if days is not None:
+            found.setdefault(_FORECASTS[name], {})[lane] = days
+    return found
+
+
+_FORECASTS: Final = {
+    q.TX_BIAS.name: "tx_bias_high_warning_days",
+    q.RX_POWER.name: "rx_power_low_warning_days",
+}
+
+
+def _days_left(
+    port: PortBaseline, name: str, lane: int, now: float, thresholds: Mapping[Quantity, Bounds]
+) -> float | None:
+    """Days until the drift reaches the module's warning, None when it does not, or is not certain."""
+    slope = port.slopes.get((name, lane))
+    if slope is None or not slope.certain or name not in _FORECASTS:
+        return None
+    quantity = q.TX_BIAS if name == q.TX_BIAS.name else q.RX_POWER
+    bounds = thresholds.get(quantity, Bounds())
+    if not usable(bounds):
+        return None
+    warning = bounds.get("high_warning") if quantity is q.TX_BIAS else bounds.get("low_warning")
+    if warning is None or warning <= 0.0:
+        return None
+    limit = log(warning) if quantity is q.TX_BIAS else dbm(warning)
+    left = (limit - now) / slope.value
+    towards = slope.value > 0.0 if quantity is q.TX_BIAS else slope.value < 0.0
+    return max(0.0, left) if towards else None
