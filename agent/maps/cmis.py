@@ -41,9 +41,11 @@ _BIAS_FACTORS: Final = (1, 2, 4, 1)
 _READY: Final = "ModuleReady"
 _KNOWN_MOST: Final = 64
 """Kinds of modules, each with what is known at the steps of its identification, whose registers are kept chosen."""
+_ASKED_MOST: Final = 256
 _NATURE: Final = ((0, 3), (42, 118), (128, 129), (200, 222))
 """Bytes of lower memory and page 00h that say what a module is, and not which one or how it does."""
 _SERIAL_NUMBER: Final = f.SERIAL_NUMBER.span()
+_IDENTITY: Final = Span(128, 128, 0x00)
 _MIRRORS: Final = {0xB0: (0xB4, 0xB5), 0xAF: (0xB3, 0xB4)}
 """Where an engine shows lower memory of its laser source, and where then pages 1Ah and 1Bh are."""
 
@@ -57,6 +59,7 @@ class CmisMap:
         self._own_quirks = tuple(quirks)
         self._known: dict[object, _Chosen] = {}
         self._lock = threading.Lock()
+        self._asked: dict[object, frozenset[str]] = {}
 
     def missing(self, memory: Memory) -> tuple[Span, ...]:
         """Lower memory first; it says whether there are pages, page 01h which, and these how much of them."""
@@ -80,11 +83,21 @@ class CmisMap:
         yield from cmis_tunable.static_spans(memory)
         if cmis_lasers.external(memory, identifier):
             yield cmis_lasers.static_span()
-        pages = self._effects(memory, identity(memory, identifier, [])).pages
+        pages = self._vendor_pages(memory, identifier)
         if "linear" in pages:
             yield cmis_linear.CAPABILITY
         if "lasers" in pages:
             yield from _laser_pages(memory)
+
+    def _vendor_pages(self, memory: Memory, identifier: int) -> frozenset[str]:
+        """What the quirk data says of pages; each round of an identification asks, and only the first works it out."""
+        key = (memory.get(_IDENTITY), memory.get(f.ACTIVE_FIRMWARE.span()), identifier)
+        pages = self._asked.get(key)
+        if pages is None:
+            if len(self._asked) >= _ASKED_MOST:
+                self._asked.clear()
+            pages = self._asked[key] = self._effects(memory, identity(memory, identifier, [])).pages
+        return pages
 
     def _effects(self, memory: Memory, module: Module) -> Effects:
         technology = memory.byte(f.MEDIA_TECHNOLOGY.offset)
