@@ -17,9 +17,10 @@ from typing import Final
 
 from agent.alerts import Alerts
 from agent.alertsave import dump, restore
+from agent.engines import Engines
 from agent.instances import Instant
 from agent.model import AlertEvent, HostCounters, LinkEvent, ModuleEvent, PollFailed, Reading
-from agent.rules import LINK, Rule
+from agent.rules import CORRELATED, LINK, LaserFault, Rule
 from agent.state import Hub, LinkChanged, PortForgotten
 from agent.statefile import StateFile
 
@@ -28,6 +29,8 @@ _log = logging.getLogger(__name__)
 SAVE_S: Final = 5.0
 """A change reaches the disk within this time; what a crash loses of it is judged again."""
 IDLE_S: Final = 60.0
+
+LASER_FAULT: Final = LaserFault.FLAG.value
 
 AlertKey = tuple[str, str, str, int]
 
@@ -62,6 +65,8 @@ class AlertBook:
         self._armed = 0.0
         self._fixed_groups = {name: frozenset(ports) for name, ports in (groups or {}).items()}
         self._sources: dict[tuple[str, str], str] = {}
+        self._engines = Engines()
+        self._shared_at = 0
         self._regroup = True
         hub.subscribe(Reading, self._on_reading)
         hub.subscribe(PollFailed, self._on_failure)
@@ -76,6 +81,11 @@ class AlertBook:
     def active(self) -> tuple[AlertEvent, ...]:
         """The alerts that fire, each with its last message, in the order in which they began."""
         return tuple(self._active.values())
+
+    def use_engines(self, engines: Engines) -> None:
+        """Which ports share an engine or a laser: they fail together, and alerts of what they share name them."""
+        self._engines = engines
+        self._shared_at = -1
 
     def replace_rules(self, rules: Sequence[Rule]) -> None:
         """Other rules from now on; what fires under a rule that stays goes on firing."""
@@ -106,7 +116,8 @@ class AlertBook:
 
     def _on_reading(self, event: Reading) -> None:
         key = (event.device, event.port)
-        if self._sources.get(key) != event.source:
+        if self._sources.get(key) != event.source or self._shared_at != self._engines.version:
+            self._shared_at = self._engines.version
             self._sources[key] = event.source
             self._regroup = True
             self._wake.set()
@@ -140,6 +151,7 @@ class AlertBook:
         self._regroup = False
         local = self._hub.local.device
         groups = {(local, name): ports for name, ports in self._fixed_groups.items()}
+        groups |= {(local, name): frozenset(ports) for name, ports in self._engines.groups().items()}
         behind: dict[tuple[str, str], set[str]] = {}
         for (device, port), source in self._sources.items():
             behind.setdefault((device, source), set()).add(port)
@@ -149,10 +161,25 @@ class AlertBook:
                 groups[device, f"bus {source}"] = frozenset(ports)
         self.engine.set_groups(groups)
 
+    def _in_context(self, event: AlertEvent) -> AlertEvent:
+        """With the ports that an engine or a laser takes along, and the laser that keeps light from a port."""
+        engines = self._engines
+        if event.device != self._hub.local.device or event.rule in (CORRELATED, LINK):
+            return event
+        laser = event.lane if event.rule == LASER_FAULT else 0
+        ports = engines.affected(event.port, laser=laser) if laser or not event.lane else ()
+        if ports:
+            verb = "carries" if event.port in engines else "lights"
+            summary = f"{event.summary.rstrip('.')}: it {verb} {', '.join(ports)}."
+            event = replace(event, summary=summary, evidence={**event.evidence, "ports": list(ports)})
+        if event.state == "firing" and event.rule.startswith("tx_") and (blame := engines.blame(event.port)):
+            event = replace(event, cause=blame)
+        return event
+
     def _raise(self, events: Sequence[AlertEvent]) -> None:
         for event in events:
             self.seq += 1
-            numbered = replace(event, id=str(uuid.uuid4()), seq=self.seq, boot_id=self.boot_id)
+            numbered = replace(self._in_context(event), id=str(uuid.uuid4()), seq=self.seq, boot_id=self.boot_id)
             if event.rule != LINK:
                 key = (event.device, event.port, event.rule, event.lane)
                 if event.state == "firing":

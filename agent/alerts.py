@@ -7,6 +7,7 @@ which `agent.alertbook` gives.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from math import inf
 from typing import Final
 
@@ -56,6 +57,8 @@ class Alerts:
             judge = self._compiled(port, reading)
         if reading.module is not port.module:
             _meet(port, reading.module)
+        if reading.engine:  # of the whole engine: judged once, at its own port
+            reading = replace(reading, values={}, flags={})
         port.last = reading
         news = reading.vdm is not port.vdm or reading.lasers is not port.lasers or bool(reading.fec)
         if port.had_module and not port.failures and not port.measured and judge.quiet(reading):

@@ -376,8 +376,8 @@ class PortSection(Section):
     """A port that is a part of a co-packaged or near-packaged engine, which is a source of its own."""
 
     name: str = Field(min_length=1)
-    """Its name. Without `lanes`: that of the engine, of which it is all; or a name with `{lane}` or `{path}`, for one
-    port a data path, named by its first lane or its number."""
+    """Its name. Without `lanes`: that of the engine, of which it is all; or a name with `{lane}` or `{path}`, for
+    one port a data path, named by its first lane or its number."""
     engine: str
     """Name of the port that reads the engine."""
     lanes: Lanes = []
@@ -385,8 +385,8 @@ class PortSection(Section):
     media_lanes: Lanes = []
     """The same on the media side, where they are numbered otherwise."""
     els: list[str] = []
-    """The lasers that feed it: `"els0:1-2"` are lasers 1 and 2 of the module that port `els0` reads, `"els0"` all of
-    them. For ports by data path: all lasers of the engine, each of which lights as many lanes as any other."""
+    """The lasers that feed it: `"els0:1-2"` are lasers 1 and 2 of the module that port `els0` reads, `"els0"` all
+    of them. For ports by data path: all lasers of the engine, each of which lights as many lanes as any other."""
     netdev: str = ""
     """Network interface of the port, for link state."""
 
@@ -446,7 +446,7 @@ class Config(Section):
             for lane in port.lanes:
                 other = taken.setdefault((port.engine, lane), port.name)
                 if other != port.name:
-                    raise ValueError(f"lane {lane} of engine {port.engine!r} is in ports {other!r} and {port.name!r}")
+                    raise ValueError(f"lane {lane} of engine {port.engine!r}: in ports {other!r} and {port.name!r}")
         return self
 
 

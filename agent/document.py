@@ -63,6 +63,13 @@ class TroubleDocument(TypedDict):
     detail: str
 
 
+class EngineDocument(TypedDict):
+    """The engine of which a port is a part: the port that reads it, and which of its host lanes are this port's."""
+
+    port: str
+    lanes: list[int]
+
+
 class ReadingDocument(TypedDict):
     """`opticd/reading/1`. What a module does not have is absent; only the containers are always there."""
 
@@ -82,6 +89,8 @@ class ReadingDocument(TypedDict):
     vdm: NotRequired[list[VdmDocument]]
     coherent: NotRequired[dict[str, Stats]]
     lasers: NotRequired[list[dict[str, object]]]
+    engine: NotRequired[EngineDocument]
+    fed_by: NotRequired[list[dict[str, object]]]
     tunable: NotRequired[Tunable]
     fec: NotRequired[dict[str, int]]
     unread: list[str]
@@ -119,6 +128,10 @@ def to_document(reading: Reading) -> ReadingDocument:
         document["coherent"] = {name: cast("Stats", stats) for name, stats in found.items() if stats}
     if reading.lasers:
         document["lasers"] = [_laser(laser) for laser in reading.lasers]
+    if reading.engine:
+        document["engine"] = {"port": reading.engine, "lanes": list(reading.engine_lanes)}
+    if reading.fed_by:
+        document["fed_by"] = [{"source": feed.source, **_laser(feed.laser)} for feed in reading.fed_by]
     if reading.tunable:
         document["tunable"] = reading.tunable
     if reading.fec:
@@ -209,7 +222,8 @@ def _sample(sample: VdmSample) -> VdmDocument:
 
 def _laser(laser: Laser) -> dict[str, object]:
     state: dict[str, object] = {"state": laser.state} if laser.state else {}
-    return {"laser": laser.laser, **state, **_values(laser.values), "flags": list(laser.flags)}
+    feeds: dict[str, object] = {"feeds": list(laser.feeds)} if laser.feeds else {}
+    return {"laser": laser.laser, **state, **_values(laser.values), "flags": list(laser.flags), **feeds}
 
 
 def module_alert_identity(module: Module) -> AlertModule:

@@ -161,6 +161,15 @@ class Laser:
     """Whether the output fibre was checked; None where the module has no such check."""
     values: Mapping[Quantity, float] = field(default_factory=dict[Quantity, float])
     flags: tuple[str, ...] = ()
+    feeds: tuple[str, ...] = ()
+    """The ports that it gives light, where the config says so."""
+
+
+class Feed(NamedTuple):
+    """A laser that gives a port light; `source` is the port that reads its module."""
+
+    source: str
+    laser: Laser
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +206,13 @@ class Reading:
     entity_index: int = 0
     unread: tuple[str, ...] = ()
     errors: tuple[Trouble, ...] = ()
+    engine: str = ""
+    """The port that reads the engine of which this one is a part; "" where it is none. What holds for the whole
+    engine is judged there."""
+    engine_lanes: tuple[int, ...] = ()
+    """Its host lanes, as the engine counts them."""
+    fed_by: tuple[Feed, ...] = ()
+    """Lasers of external sources that give it light."""
 
 
 DATA_PATH_STATES = {

@@ -120,10 +120,9 @@ def _share_engines(wanted: Wanted, config: Config) -> None:
     """Ports that are parts of an engine, and their links."""
     known = {setup.port for setup in wanted.setups}
     for section in config.port:
-        if section.engine not in known:
-            wanted.notes.append(f"port {section.name}: no source has the port name {section.engine!r} of its engine")
-        for source in {each.source for each in section.share().els} - known:
-            wanted.notes.append(f"port {section.name}: no source has the port name {source!r} of its lasers")
+        share = section.share()
+        for name in {share.engine, *(each.source for each in share.els)} - known:
+            wanted.notes.append(f"port {section.name}: no source has the port name {name!r}")
         if section.netdev:
             wanted.netdevs.setdefault("", {})[section.netdev] = section.name
     wanted.engines = Engines(section.share() for section in config.port)

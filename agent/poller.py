@@ -11,11 +11,12 @@ a bug and leaves `run` as the exception that it is.
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final
 
+from agent.engines import Engines
 from agent.errors import BusHung, OpticError
 from agent.identification import Identify
 from agent.model import Module, PollFailed, PollTiming, Reading, Trouble
@@ -57,7 +58,8 @@ class _Port:
         self.slot = slot
         self.due = slot.due
         self.polled = False
-        self.waiters: list[asyncio.Future[Answer]] = []
+        self.waiters: list[tuple[str, asyncio.Future[Answer]]] = []
+        """Who waits for the next answer, and of which port: an engine answers for all of its ports."""
 
 
 class _Bus:
@@ -80,12 +82,12 @@ class _Bus:
             with contextlib.suppress(OpticError):
                 port.job.close()
 
-    def ask(self, port: _Port) -> asyncio.Future[Answer]:
-        """The next answer of a port, out of turn."""
+    def ask(self, port: _Port, name: str) -> asyncio.Future[Answer]:
+        """The next answer of a port, or of the port `name` that is a part of it, out of turn."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         if not port.waiters:
             self._urgent.append(port)
-        port.waiters.append(future)
+        port.waiters.append((name, future))
         self.wake()
         return future
 
@@ -147,10 +149,11 @@ class _Bus:
             slot.due = min(slot.due, slot.soon_at)
         port.due = slot.due
         self._health(polled)
-        for event in polled.events:
+        events = [each for event in polled.events for each in self._poller.engines.divide(event)]
+        for event in events:
             self._hub.publish(event)
         self._hub.publish(PollTiming(self.name, polled.bus_s, overruns if port.polled else 0, polled.work_s))
-        self._answer(port, polled.events)
+        self._answer(port, events)
         if not port.polled:
             port.polled = True
             self._poller.first_poll()
@@ -172,22 +175,23 @@ class _Bus:
             self._up = True
             self._hub.publish(BusHealth(self.name, up=True, recovered=True))
 
-    def _answer(self, port: _Port, events: tuple[Event, ...]) -> None:
+    def _answer(self, port: _Port, events: Sequence[Event]) -> None:
         if not port.waiters:
             return
-        answer = next((event for event in reversed(events) if isinstance(event, Reading | PollFailed)), None)
-        if answer is None:
+        answers = {event.port: event for event in events if isinstance(event, Reading | PollFailed)}
+        if not answers:
             return
-        for waiter in port.waiters:
+        for name, waiter in port.waiters:
             if not waiter.done():
-                waiter.set_result(answer)
+                waiter.set_result(answers.get(name) or answers[port.name])
         port.waiters = []
 
 
 class Poller:
     """All buses of this host. `ready` is set once every port was polled.
 
-    `expected` tells who was last in a port's cage, before this run; another module now is a swap.
+    `expected` tells who was last in a port's cage, before this run; another module now is a swap. `engines` divides
+    what is read of an engine among its ports.
     """
 
     def __init__(
@@ -200,8 +204,10 @@ class Poller:
         options: PollerOptions | None = None,
         expected: Callable[[str], Module] | None = None,
         on_exhausted: Callable[[str], None] | None = None,
+        engines: Engines | None = None,
     ) -> None:
         self.hub = hub
+        self.engines = engines or Engines()
         self.options = options or PollerOptions()
         self.wall = wall
         self.ready = asyncio.Event()
@@ -231,12 +237,12 @@ class Poller:
 
     def read_now(self, port: str) -> asyncio.Future[Answer]:
         """A poll of one port out of turn, as soon as its bus is free; raises KeyError for an unknown port."""
-        bus, state = self._ports[port]
-        return bus.ask(state)
+        bus, state = self._ports[self.engines.engine_of(port)]
+        return bus.ask(state, port)
 
     def fast(self, port: str, *, period_s: float, duration_s: float) -> None:
         """Poll one port more often for a while, as far as the bus' share allows; KeyError for an unknown port."""
-        bus, state = self._ports[port]
+        bus, state = self._ports[self.engines.engine_of(port)]
         state.slot.quicken(asyncio.get_running_loop().time(), period_s=period_s, duration_s=duration_s)
         state.due = state.slot.due
         bus.wake()
@@ -247,8 +253,8 @@ class Poller:
 
     @property
     def ports(self) -> tuple[str, ...]:
-        """The names of the polled ports."""
-        return tuple(setup.port for setup in self._setups)
+        """The names of the polled ports, and of those that are parts of an engine."""
+        return (*(setup.port for setup in self._setups), *self.engines.ports)
 
     @property
     def crossings(self) -> int:
