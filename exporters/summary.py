@@ -79,7 +79,7 @@ def _judge(port: PortState, alerts: Sequence[AlertEvent], trouble: str) -> tuple
     found = list(_alerted(alerts))
     if port.present and not port.up:
         found.append(("unreadable", trouble or "its last poll failed"))
-    if port.link is not None and not port.link.up and (port.present or port.link.admin_up):
+    if port.link is not None and not port.link.up and not any(event.rule.startswith("link") for event in alerts):
         found.append(("down", "link down") if port.link.admin_up else ("disabled", "shut down by configuration"))
     dark = port.link is not None and not port.link.up
     if port.reading is not None and port.up:

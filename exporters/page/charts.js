@@ -83,7 +83,9 @@ export function laneChart(key, points, bounds) {
   const chart = svg("svg", { viewBox: `0 -4 ${width + 44} ${height + 32}`, role: "img", "aria-label": `${QUANTITIES[key].label} of each lane, see the table of lanes` },
     ...zones(bounds, span, width, y), ...bars, ...lines(bounds, y, width, key, span));
   chart.style.maxWidth = `${(width + 44) * 1.25}px`;
-  return el("figure", { class: "lanes" }, el("figcaption", {}, QUANTITIES[key].label, el("small", {}, ` ${QUANTITIES[key].unit}`)), chart);
+  const names = [...new Set(points.flatMap(([, , flags]) => flags))].map((flag) => flag.replaceAll("_", " "));
+  const flags = names.length ? el("small", { class: "flags" }, `● ${names.join(", ")}`) : null;
+  return el("figure", { class: "lanes" }, el("figcaption", {}, QUANTITIES[key].label, el("small", {}, ` ${QUANTITIES[key].unit}`), flags), chart);
 }
 
 // One value on a scale from left to right.

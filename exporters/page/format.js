@@ -59,7 +59,7 @@ export function without(name, summary) {
 
 export const withoutLane = (text) => sentence(text.replace(/^lane \d+:?\s*/i, ""));
 
-// 1, 2, 3, 7: "1 – 3, 7"
+// 1, 2, 3, 7: "1–3, 7"
 export function lanesOf(lanes) {
   const runs = [];
   for (const lane of [...lanes].sort((one, other) => one - other)) {
@@ -67,7 +67,7 @@ export function lanesOf(lanes) {
     if (last && lane === last[1] + 1) last[1] = lane;
     else runs.push([lane, lane]);
   }
-  return runs.map(([first, last]) => (first === last ? `${first}` : last === first + 1 ? `${first}, ${last}` : `${first} – ${last}`)).join(", ");
+  return runs.map(([first, last]) => (first === last ? `${first}` : last === first + 1 ? `${first}, ${last}` : `${first}\u2013${last}`)).join(", ");
 }
 
 const sentence = (text) => (text ? text[0].toUpperCase() + text.slice(1) : text);

@@ -121,9 +121,11 @@ function paint(keys) {
     const dim = !matches(row);
     if (known.dim !== dim) known.node.classList.toggle("dim", (known.dim = dim));
     const heat = scale ? scale(row) : "";
-    if (known.heat !== heat) {
-      known.heat = heat;
+    const shown = scale ? heat || "none" : "";
+    if (known.heat !== shown) {
+      known.heat = shown;
       known.node.classList.toggle("heat", heat !== "");
+      known.node.classList.toggle("void", Boolean(scale) && heat === "");
       known.node.style.setProperty("--heat", heat || "transparent");
     }
   }
