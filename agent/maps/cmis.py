@@ -90,7 +90,7 @@ class CmisMap:
             yield from _laser_pages(memory)
 
     def _vendor_pages(self, memory: Memory, identifier: int) -> frozenset[str]:
-        """What the quirk data says of pages; each round of an identification asks, and only the first works it out."""
+        """What the quirk data says of pages: each round of an identification asks, the first works it out."""
         key = (memory.get(_IDENTITY), memory.get(f.ACTIVE_FIRMWARE.span()), identifier)
         pages = self._asked.get(key)
         if pages is None:
