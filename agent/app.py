@@ -189,7 +189,9 @@ class Daemon:
                 options=PollerOptions(),
                 expected=self._ports.last_module,
                 on_exhausted=self._exhausted,
+                engines=wanted.engines,
             )
+            self.book.use_engines(wanted.engines)
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self.poller.run(), name="poller")]
                 for netns, netdevs in (wanted.netdevs or ({"": {}} if wanted.patterns else {})).items():
@@ -250,10 +252,13 @@ class Daemon:
         ).run()
 
     def _forget_ports(self, before: opening.Wanted, fresh: Config) -> None:
-        after = {setup.port for setup in opening.open_all(fresh).setups}
-        for setup in before.setups:
-            if setup.port not in after:
-                self.hub.publish(PortForgotten(self.config.agent.device, setup.port))
+        wanted = opening.open_all(fresh)
+        after = {*(setup.port for setup in wanted.setups), *wanted.engines.ports}
+        if fresh.port == self.config.port:
+            after |= set(before.engines.ports)
+        for port in (*(setup.port for setup in before.setups), *before.engines.ports):
+            if port not in after:
+                self.hub.publish(PortForgotten(self.config.agent.device, port))
 
     def _exhausted(self, bus: str) -> None:
         _log.critical(
@@ -296,7 +301,8 @@ class Daemon:
                 each.set_result(None)
             if fresh.exporter != self.config.exporter:
                 _log.warning("reload: changes of [exporter] take effect after a restart")
-            if (fresh.source, fresh.agent, quirks) != (self.config.source, self.config.agent, self._quirks):
+            before = (self.config.source, self.config.port, self.config.agent, self._quirks)
+            if (fresh.source, fresh.port, fresh.agent, quirks) != before:
                 self._quirks = quirks
                 _log.info("reload: sources are opened anew")
                 return fresh
