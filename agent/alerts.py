@@ -31,6 +31,8 @@ from agent.rules import Count, FecCounter, Figure, Gate, Happening, Limit, Rule
 from agent.showing import Showing
 
 NO_LANES: Final[Mapping[int, float]] = {}
+MOST_KINDS: Final = 1024
+"""Sets of thresholds that are kept compiled."""
 INTENDED: Final = frozenset({DownCause.ADMIN, DownCause.MODULE_REMOVED, DownCause.CORRELATED})
 
 
@@ -39,10 +41,12 @@ class Alerts:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._showing: Final = Showing()
+        self._judges: dict[object, Judge] = {}
         self._use(rules)
 
     def _use(self, rules: Sequence[Rule]) -> None:
         self._rules = tuple(rules)
+        self._judges.clear()
         self._showing.use(rules)
         self._on = {event: tuple(rule for rule in self._rules if rule.watch is event) for event in Happening}
         self._figures = tuple(rule for rule in self._rules if isinstance(rule.watch, Figure))
@@ -53,7 +57,7 @@ class Alerts:
         """A good reading of a port."""
         port = self._port(reading.device, reading.port)
         judge = port.judge
-        if judge is None or judge.thresholds is not reading.thresholds:
+        if judge is None or port.thresholds is not reading.thresholds:
             judge = self._compiled(port, reading)
         if reading.module is not port.module:
             _meet(port, reading.module)
@@ -254,10 +258,13 @@ class Alerts:
         return port
 
     def _compiled(self, port: Port, reading: Reading) -> Judge:
-        judge = port.judge
-        if judge is None or judge.thresholds != reading.thresholds:
-            judge = port.judge = Judge(self._rules, reading.thresholds)
-        judge.thresholds = reading.thresholds  # equal, made anew by its source: the next comparison is by identity
+        """The rules for these thresholds; modules of one kind share them."""
+        port.thresholds = reading.thresholds
+        kind = tuple((quantity, tuple(sorted(bounds.items()))) for quantity, bounds in reading.thresholds.items())
+        judge = port.judge = self._judges.get(kind) or Judge(self._rules, reading.thresholds)
+        if len(self._judges) >= MOST_KINDS:
+            self._judges.clear()
+        self._judges[kind] = judge
         return judge
 
     def _readable(self, port: Port, at: Instant) -> bool:

@@ -89,6 +89,8 @@ class Port:
     device: str
     name: str
     judge: Judge | None = None
+    thresholds: object = None
+    """Those that `judge` was made for, to be recognised by identity."""
     facts: Facts = field(default_factory=Facts)
     live: dict[Key, Instance] = field(default_factory=dict[Key, Instance])
     measured: int = 0

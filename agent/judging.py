@@ -51,11 +51,9 @@ class Judge:
         "_quiet_module",
         "_watched",
         "_watched_flags",
-        "thresholds",
     )
 
     def __init__(self, rules: Sequence[Rule], thresholds: Mapping[Quantity, Bounds]) -> None:
-        self.thresholds = thresholds
         self._watched = tuple(watch(rules, thresholds))
         self._flag_rules = tuple((rule, rule.watch) for rule in rules if isinstance(rule.watch, Flag))
         self._other_rules = tuple(

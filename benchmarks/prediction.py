@@ -138,9 +138,7 @@ def main() -> None:
     ports = int(sys.argv[1]) if len(sys.argv) > 1 else 20
     rng = random.Random(2611)
     print(f"{ports} ports a scenario (three times as many healthy ones), {DAYS} days, seed 2611\n")
-    print(
-        "| scenario | spoke | first rule | day of the first word | module's own warning | days before it | forecast |"
-    )
+    print("| scenario | spoke | first rule | on day | own warning | days before it | forecast before it |")
     print("|---|---|---|---|---|---|---|")
     alarms = 0
     for scenario in SCENARIOS:
