@@ -6,6 +6,7 @@ are made here; which page is selected for them is the driver's business.
 """
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from agent.maps.api import Description, Freezable, Plan, Values, overlay
 from agent.memory import ModuleMemory, Parks, Shape, Span
 from agent.model import Module, ModuleChange, Trouble
 from agent.plausibility import Plausibility, blank, floating
-from agent.quantities import DATA_PATH_STATE_CHANGED, MODULE_STATE_CHANGED
+from agent.quantities import DATA_PATH_STATE_CHANGED, MODULE_STATE_CHANGED, SUPPLY_VOLTAGE, TEMPERATURE, TX_BIAS
 
 _READY: Final = "ModuleReady"
 EXCHANGE_S: Final = 1.9
@@ -79,6 +80,8 @@ class _Known:
     """Something happened since the last comparison that an exchange could have caused."""
     outdated: bool = False
     """Its state changed since it was described: what it says of itself may have changed too (firmware)."""
+    hand: tuple[float, float, float] = (math.nan, math.nan, math.nan)
+    """What no two modules have alike, when it was last read: see `_hand`."""
     seen: bool = False
     blank: frozenset[Span] = frozenset()
     """Blocks that were all 00h in the last refresh."""
@@ -194,6 +197,7 @@ class ModuleSession:
             known.outdated |= bool(known.state) and values.module_state != known.state
             known.state = values.module_state
         known.read_at = self._clock()
+        known.hand = _hand(values)
         known.seen = True
         if not values.data_ready:
             values = _without_monitors(values)
@@ -244,6 +248,7 @@ class ModuleSession:
             or (values.module_state and values.module_state != known.state)
             or values.flags.get(MODULE_STATE_CHANGED, False)
             or now - known.read_at >= EXCHANGE_S
+            or _other_hand(known.hand, values)
         ):
             known.doubtful = True
         if not known.doubtful and now - known.checked_at < self._intervals.identity_s:
@@ -443,6 +448,24 @@ class ModuleSession:
         if self._freezer is not None:
             self._freezer.forget()
         self.memory.shape = Shape()
+
+
+def _hand(values: Values) -> tuple[float, float, float]:
+    """Temperature, voltage and bias of the first lane: they drift, but do not leap while one module works."""
+    bias = values.lanes.get(TX_BIAS)
+    return (
+        values.values.get(TEMPERATURE, math.nan),
+        values.values.get(SUPPLY_VOLTAGE, math.nan),
+        next(iter(bias.values()), math.nan) if bias else math.nan,
+    )
+
+
+def _other_hand(before: tuple[float, float, float], values: Values) -> bool:
+    """Whether something leapt: by 2 degC, 20 mV or a twentieth of the bias. What is missing says nothing."""
+    temperature, voltage, bias = _hand(values)
+    return (
+        abs(temperature - before[0]) >= 2.0 or abs(voltage - before[1]) >= 0.02 or abs(bias - before[2]) > bias / 20
+    )
 
 
 def _who(module: Module) -> tuple[str, str, str]:

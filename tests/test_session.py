@@ -114,11 +114,28 @@ def test_an_exchanged_module_never_shows_the_old_one(cage: Cage, gap_s: float) -
     assert temperature(swapped) == 50.0
 
 
+def test_a_leap_of_the_monitors_hints_at_an_exchange(cage: Cage) -> None:
+    for _ in range(3):
+        cage.refresh()
+    cage.module.insert(image("SN0002", temperature=43.0))  # the same state, no flag: only 3 degC give it away
+    swapped = cage.refresh()
+    assert (swapped.change, serial(swapped), temperature(swapped)) == (ModuleChange.SWAPPED, "SN0002", 43.0)
+
+
+def test_a_slow_drift_costs_no_comparison(cage: Cage) -> None:
+    for step in range(5):
+        cage.module.put(Span(14, 2), (40 * 256 + 300 * step).to_bytes(2, "big"))
+        cage.refresh()
+    cage.adapter.clear()
+    cage.refresh()
+    assert cage.adapter.traffic.transactions == 4
+
+
 def test_an_exchange_without_any_hint_is_found_within_the_interval() -> None:
     cage = Cage(flags=False, intervals=Intervals(identity_s=10))
     for _ in range(3):
         cage.refresh()
-    cage.module.insert(image("SN0002", temperature=50.0))
+    cage.module.insert(image("SN0002", temperature=40.0))
     seen = [cage.refresh() for _ in range(11)]
     assert [refresh.change for refresh in seen if refresh.change] == [ModuleChange.SWAPPED]
 
