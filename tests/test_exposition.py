@@ -4,6 +4,7 @@ import gzip
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Literal, cast
 
 import pytest
@@ -579,3 +580,14 @@ def test_a_larger_profile_has_more_series_of_every_kind_of_module() -> None:
     watts_alone = dict(series("basic", power_units=["watts"]))
     # 8 lanes, tx and rx: 16 samples in dBm less.
     assert [basic[kind] - watts_alone[kind] for kind in KINDS if kind.lanes == 8] == [16]
+
+
+def test_values_that_stay_are_neither_formatted_nor_joined_again() -> None:
+    scraped = Scraped("full")
+    (moment,) = Switch(ports=1).readings(1.0)
+    scraped.hub.publish(moment)
+    before = scraped.exposition.pieces("leaf-17", openmetrics=False)
+    scraped.hub.publish(replace(moment, time=2.0))
+    after = scraped.exposition.pieces("leaf-17", openmetrics=False)
+    changed = [new for old, new in zip(before, after, strict=True) if old is not new]
+    assert [piece.text for piece in changed] == [b'xcvr_last_success_timestamp_seconds{port="Ethernet0"} 2.0\n']
