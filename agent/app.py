@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from agent import config as config_file
-from agent import maps, opening, rules_config, sdnotify
+from agent import maps, opening, peers, rules_config, sdnotify
 from agent.alertbook import AlertBook
 from agent.config import Config, Prometheus
 from agent.errors import ConfigError, OpticError
+from agent.forensics import Forensics
 from agent.history import History
 from agent.linkkeeper import LinkKeeper
 from agent.links import Links
@@ -66,6 +67,14 @@ class Daemon:
         )
         self._ports = PortKeeper(self.hub, _in(self._state_dir, "ports.json"))
         self.history = History(self.hub)
+        self._forensics = Forensics(
+            self.hub,
+            self.book,
+            reader=lambda: self.poller,
+            window=self.history.window,
+            latches=self._ports.latches,
+            peers=peers.load(config.agent.peers) if config.agent.peers is not None else peers.NOBODY,
+        )
         self.poller: Poller | None = None
         self._quirks = opening.own_quirks(config)
         self._stop = asyncio.Event()
@@ -109,6 +118,7 @@ class Daemon:
                     running.append(group.create_task(self._keeper.run(), name="links"))
                     running.append(group.create_task(self._ports.run(), name="ports"))
                     running.append(group.create_task(self.book.run(), name="alerts"))
+                    running.append(group.create_task(self._forensics.run(), name="forensics"))
                     running.append(group.create_task(self._watchdog(), name="watchdog"))
                     running.append(group.create_task(self._read(), name="sources"))
                     await self._stop.wait()
