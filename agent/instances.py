@@ -39,6 +39,8 @@ class Instance:
     """When it was last judged (monotonic)."""
     fired: Instant | None = None
     clear_since: float | None = None
+    beyond: bool = True
+    """The last verdict was that it holds (not: somewhere between its firing and its clear level)."""
     counted: bool = False
     """Its onset was counted for correlation."""
     held_until: float | None = None
@@ -134,6 +136,7 @@ class Port:
         instance.seen, instance.expires = at.monotonic, inf
         if finding.value is not None:
             instance.value, instance.threshold = finding.value, finding.threshold
+        instance.beyond = finding.holds is True
         if finding.holds is True:
             return _held(instance, finding, at, cause=cause, evidence=evidence)
         if instance.fired is None:

@@ -147,7 +147,7 @@ class Showing:
             if key in port.shown
             or (
                 instance.held_until is None
-                and instance.clear_since is None
+                and instance.beyond
                 # Its last polls may still speak of the incident; what its link says counts at once.
                 and (instance.seen >= quiet or isinstance(instance.rule.watch, Happening))
             )
