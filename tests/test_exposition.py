@@ -3,8 +3,10 @@
 import gzip
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal, cast
 
 import pytest
@@ -591,3 +593,9 @@ def test_values_that_stay_are_neither_formatted_nor_joined_again() -> None:
     after = scraped.exposition.pieces("leaf-17", openmetrics=False)
     changed = [new for old, new in zip(before, after, strict=True) if old is not new]
     assert [piece.text for piece in changed] == [b'xcvr_last_success_timestamp_seconds{port="Ethernet0"} 2.0\n']
+
+
+def test_the_metrics_reference_is_fresh() -> None:
+    script = Path(__file__).parent.parent / "scripts" / "gen-metrics"
+    done = subprocess.run([sys.executable, script, "--check"], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
