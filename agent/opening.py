@@ -23,6 +23,7 @@ from agent.maps.quirks import Quirk
 from agent.memory import ModuleMemory
 from agent.portjob import PortSetup
 from agent.session import Intervals
+from agent.slices import Share
 from agent.sources import Cage
 from agent.state import Hub
 from drivers.registry import Registry
@@ -46,6 +47,7 @@ class Wanted:
     failed: list[tuple[str, OpticError]] = field(default_factory=list[tuple[str, OpticError]])
     patterns: bool = False
     """Some section names what may still come: look again when interfaces come and go."""
+    shares: list[Share] = field(default_factory=list[Share])
     engines: Engines = field(default_factory=Engines)
     """How ports share what is read of their engine."""
     notes: list[str] = field(default_factory=list[str])
@@ -62,6 +64,7 @@ def open_all(config: Config) -> Wanted:
 
             simulation = Simulation(ports=section.ports, scenario=section.scenario)
             wanted.others.append(simulation.run)
+            wanted.shares += simulation.shares()
             wanted.setups += simulation.setups(
                 interval_s=section.poll_interval or config.agent.poll_interval,
                 intervals=_intervals(config),
@@ -121,11 +124,12 @@ def _share_engines(wanted: Wanted, config: Config) -> None:
     known = {setup.port for setup in wanted.setups}
     for section in config.port:
         share = section.share()
+        wanted.shares.append(share)
         for name in {share.engine, *(each.source for each in share.els)} - known:
             wanted.notes.append(f"port {section.name}: no source has the port name {name!r}")
         if section.netdev:
             wanted.netdevs.setdefault("", {})[section.netdev] = section.name
-    wanted.engines = Engines(section.share() for section in config.port)
+    wanted.engines = Engines(wanted.shares)
 
 
 def _freezes(wanted: Wanted, section: ModuleSection, cage: Cage) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from agent.portjob import PortSetup
 from agent.session import Intervals
+from agent.slices import Lasers, Share
 from agent.sources import Options
 from drivers.i2c_cages import I2cDriver
 from fakes.scenario import load
@@ -43,6 +44,21 @@ class Simulation:
             )
             for port in self.switch.ports
         ]
+
+    def shares(self) -> list[Share]:
+        """Its engines, each a port that knows which laser sources light it: those in the cages behind it."""
+        found: dict[str, list[Lasers]] = {}
+        engine = ""
+        for port in self.switch.ports:
+            light = port.module.product.light
+            if light == "external":
+                engine = port.name
+                found[engine] = []
+            elif light == "source" and engine:
+                found[engine].append(Lasers(port.name))
+            else:
+                engine = ""
+        return [Share(name, name, els=tuple(sources)) for name, sources in found.items()]
 
     async def run(self, hub: "Hub", links: "Links") -> None:
         """Let the scenario happen until cancelled."""
