@@ -19,6 +19,10 @@ BIAS_LSB_A: Final = 2e-6
 VOLT_LSB: Final = 1e-4
 
 
+_CABLES: Final = frozenset({3, 4})
+"""Media types of CMIS: passive copper, active cable."""
+
+
 class Page:
     """128 bytes (256 for an EEPROM of an SFP) that begin at `base`, written by their offsets in the tables."""
 
@@ -244,8 +248,8 @@ def _cmis_identity(product: Product, serial: str, date: str) -> Page:
     page.text(190, 10, "")
     page.put(200, _power_class(product.power_w) << 5, min(round(product.power_w / 0.25), 255))
     page.put(203, product.connector)
-    if product.optics is None:
-        page.put(202, 0x40 | 2)  # 2 m
+    if product.media_type in _CABLES:
+        page.put(202, 0x40 | product.cable_m)
     if product.flat:
         page.put(204, 4, 6, 9, 14)
     lanes = min(product.optics.lanes if product.optics else product.host_lanes, 8)

@@ -87,6 +87,8 @@ class Product:
     active: bool = False
     """Copper with electronics: not flat, but without light."""
     host_lanes: int = 0
+    cable_m: int = 2
+    """How long it is, if it is a cable."""
     temperature: Bounds = field(
         default_factory=lambda: Bounds(high_alarm=75, low_alarm=-5, high_warning=70, low_warning=0)
     )
@@ -415,6 +417,34 @@ PRODUCTS: Final = {
             vdm=True,
             active=True,
             host_lanes=8,
+        ),
+        Product(
+            name="qsfpdd-400g-aoc",
+            family="cmis",
+            identifier=0x18,
+            revision=0x40,
+            vendor="HELIOTRON",
+            oui="02-48-45",
+            part_number="HT-QDD-AOC-10M",
+            part_revision="2B",
+            connector=0x23,
+            technology=0x00,
+            optics=Optics(
+                lanes=8,
+                wavelength_nm=850,
+                tx_dbm=0.5,
+                rx_dbm=-0.5,
+                bias_ma=7.5,
+                bias_limit_ma=13,
+                sensitivity_dbm=-9,
+                snr_db=20.0,
+            ),
+            power_w=7.0,
+            self_heating_c=17,
+            media_type=4,
+            applications=(Application(host=0x11, media=0x03, host_lanes=8, media_lanes=8),),
+            host_lanes=8,
+            cable_m=10,
         ),
         Product(
             name="cpo-3200g-dr32",

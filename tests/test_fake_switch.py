@@ -100,6 +100,7 @@ class Simulation:
 MEDIA = {
     "osfp-800g-dr8-lpo": "LPO",
     "osfp-800g-aec": "AEC",
+    "qsfpdd-400g-aoc": "AOC",
     "cpo-3200g-dr32": "CPO",
     "elsfp-8": "ELSFP",
 }
