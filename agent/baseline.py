@@ -11,7 +11,7 @@ Units: bias as natural logarithm of amperes, power in dBm, bit error ratio as de
 from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from math import exp, log, log10
+from math import exp, isnan, log, log10
 from statistics import median
 from typing import Final
 from zlib import crc32
@@ -22,6 +22,7 @@ from agent.judging import DATA_PATH_ACTIVATED, READY_STATES
 from agent.levels import usable
 from agent.model import Bounds, Reading
 from agent.quantities import Quantity, dbm
+from agent.rows import NONE, Rows
 
 SAMPLE_S: Final = 300.0
 HOUR_S: Final = 3600.0
@@ -30,8 +31,10 @@ LEAST_SAMPLES: Final = 3
 """An hour with fewer samples is no hour."""
 LEAST_HOURS: Final = 6
 """A day with fewer hours is no day."""
-COMMISSIONING_HOURS: Final = 168
-LEAST_COMMISSIONING_HOURS: Final = 48
+COMMISSIONING_STEP: Final = 2
+"""Every second hour of the first week is enough."""
+COMMISSIONING_POINTS: Final = 84
+LEAST_COMMISSIONING_POINTS: Final = 30
 RECENT_HOURS: Final = 12
 DAYS_KEPT: Final = 30
 LEAST_DAYS: Final = 10
@@ -55,30 +58,13 @@ Key = tuple[str, int]
 Figures = dict[str, dict[int, float]]
 
 
-def _floats() -> "array[float]":
+def _none() -> "array[float]":
     return array("f")
 
 
 @dataclass(slots=True)
-class Track:
-    """One quantity of one lane."""
-
-    samples: "array[float]" = field(default_factory=_floats)
-    """Of the running hour."""
-    hours: "array[float]" = field(default_factory=_floats)
-    """Hourly medians: of the commissioning as they were, then the last ones at the reference temperature."""
-    today: "array[float]" = field(default_factory=_floats)
-    days: "array[float]" = field(default_factory=_floats)
-    """Daily medians at the reference temperature."""
-    numbers: "array[float]" = field(default_factory=_floats)
-    """The days they are of, counted from the begin of the port."""
-    baseline: float | None = None
-    per_kelvin: float = 0.0
-
-
-@dataclass(slots=True)
 class PortBaseline:
-    """One module in one port."""
+    """One module in one port. `keys` are its series (quantity, lane): the columns of all tables."""
 
     serial: str
     begun: float
@@ -90,12 +76,36 @@ class PortBaseline:
     reference: float = 0.0
     """Temperature at which values are compared, degrees Celsius; that of the commissioning."""
     commissioned: bool = False
-    temperature_samples: "array[float]" = field(default_factory=_floats)
-    temperature_hours: "array[float]" = field(default_factory=_floats)
-    tracks: dict[Key, Track] = field(default_factory=dict[Key, Track])
+    keys: dict[Key, int] = field(default_factory=dict[Key, int])
+    samples: Rows = field(default_factory=Rows)
+    """Of the running hour."""
+    hours: Rows = field(default_factory=Rows)
+    """Hourly medians: of the commissioning as they were, then the last ones at the reference temperature."""
+    today: Rows = field(default_factory=Rows)
+    days: Rows = field(default_factory=Rows)
+    """Daily medians at the reference temperature."""
+    numbers: "array[float]" = field(default_factory=_none)
+    """The days they are of, counted from the beginning."""
+    temperature_samples: "array[float]" = field(default_factory=_none)
+    temperatures: "array[float]" = field(default_factory=_none)
+    """Of the hours of the commissioning."""
+    baseline: "array[float]" = field(default_factory=_none)
+    per_kelvin: "array[float]" = field(default_factory=_none)
     slopes: dict[Key, Slope] = field(default_factory=dict[Key, Slope])
+    """Drifts whose sign is certain."""
     dirty: bool = False
     """Changed since it was stored last."""
+
+    def column(self, key: Key) -> int:
+        """The column of a series, made when it is new."""
+        index = self.keys.get(key)
+        if index is None:
+            index = self.keys[key] = len(self.keys)
+            for table in (self.samples, self.hours, self.today, self.days):
+                table.widen(len(self.keys))
+            self.baseline.append(NONE)
+            self.per_kelvin.append(0.0)
+        return index
 
 
 class Baselines:
@@ -148,11 +158,8 @@ def _sample(port: PortBaseline, reading: Reading, *, link_up: bool | None) -> No
     if temperature is None:
         return
     port.temperature_samples.append(temperature)
-    for name, lane, value in _values(reading, link_up=link_up):
-        track = port.tracks.get((name, lane))
-        if track is None:
-            track = port.tracks[name, lane] = Track()
-        track.samples.append(value)
+    found = {port.column((name, lane)): value for name, lane, value in _values(reading, link_up=link_up)}
+    port.samples.add([found.get(index, NONE) for index in range(len(port.keys))])
 
 
 def _values(reading: Reading, *, link_up: bool | None) -> Iterator[tuple[str, int, float]]:
@@ -182,83 +189,80 @@ def _values(reading: Reading, *, link_up: bool | None) -> Iterator[tuple[str, in
 
 
 def _end_hour(port: PortBaseline) -> None:
-    if len(port.temperature_samples) < LEAST_SAMPLES:
-        port.temperature_samples = _floats()
-        for track in port.tracks.values():
-            track.samples = _floats()
-        return
-    temperature = median(port.temperature_samples)
-    port.temperature_samples = _floats()
-    for track in port.tracks.values():
-        samples, track.samples = track.samples, _floats()
+    samples, temperatures = port.samples, port.temperature_samples
+    if len(temperatures) >= LEAST_SAMPLES:
+        temperature = median(temperatures)
+        row = [_middle(samples.column(index), LEAST_SAMPLES) for index in range(len(port.keys))]
         if port.commissioned:
-            if len(samples) >= LEAST_SAMPLES:
-                value = median(samples) - track.per_kelvin * (temperature - port.reference)
-                track.today.append(value)
-                track.hours.append(value)
-                del track.hours[:-RECENT_HOURS]
-        else:
-            # One entry an hour, so that values and temperatures stay side by side; NaN where there is none.
-            missing = len(port.temperature_hours) - len(track.hours)
-            track.hours.extend([float("nan")] * missing)
-            track.hours.append(median(samples) if len(samples) >= LEAST_SAMPLES else float("nan"))
-    if not port.commissioned:
-        port.temperature_hours.append(temperature)
-        if len(port.temperature_hours) >= COMMISSIONING_HOURS:
-            _commission(port)
+            off = temperature - port.reference
+            row = [value - slope * off for value, slope in zip(row, port.per_kelvin, strict=True)]
+            port.today.add(row)
+            port.hours.add(row)
+            port.hours.keep(RECENT_HOURS)
+        elif port.hour % COMMISSIONING_STEP == 0:
+            port.hours.add(row)
+            port.temperatures.append(temperature)
+            if len(port.temperatures) >= COMMISSIONING_POINTS:
+                _commission(port)
+    port.samples.clear()
+    port.temperature_samples = _none()
+
+
+def _middle(values: list[float], least: int) -> float:
+    return median(values) if len(values) >= least else NONE
 
 
 def _commission(port: PortBaseline) -> None:
     """The first week is over: what is usual is known now."""
     port.commissioned = True
-    port.reference = median(port.temperature_hours)
-    for (name, _), track in port.tracks.items():
-        pairs = [(t, v) for t, v in zip(port.temperature_hours, track.hours, strict=False) if v == v]  # noqa: PLR0124
-        track.hours = _floats()
-        if len(pairs) >= LEAST_COMMISSIONING_HOURS:
-            _set_baseline(track, pairs, port.reference, compensated=name != BER)
-    port.temperature_hours = _floats()
+    port.reference = median(port.temperatures)
+    for (name, _), index in port.keys.items():
+        pairs = [(t, v) for t, v in zip(port.temperatures, port.hours.whole(index), strict=True) if not isnan(v)]
+        if len(pairs) >= LEAST_COMMISSIONING_POINTS:
+            _set_baseline(port, index, pairs, compensated=name != BER)
+    port.hours.clear()
+    port.temperatures = _none()
 
 
-def _set_baseline(track: Track, pairs: list[tuple[float, float]], reference: float, *, compensated: bool) -> None:
+def _set_baseline(port: PortBaseline, index: int, pairs: list[tuple[float, float]], *, compensated: bool) -> None:
     temperatures = [temperature for temperature, _ in pairs]
     values = [value for _, value in pairs]
     if compensated and max(temperatures) - min(temperatures) >= FIT_SPAN_C:
         some = slopes(thinned(temperatures, FIT_POINTS), thinned(values, FIT_POINTS), least_dx=FIT_STEP_C)
-        track.per_kelvin = median(some) if some else 0.0
-    track.baseline = median([value - track.per_kelvin * (t - reference) for t, value in pairs])
+        port.per_kelvin[index] = median(some) if some else 0.0
+    slope = port.per_kelvin[index]
+    port.baseline[index] = median([value - slope * (t - port.reference) for t, value in pairs])
 
 
 def _end_day(port: PortBaseline) -> None:
-    number = port.day - (port.begun + port.offset) // DAY_S
-    for key, track in port.tracks.items():
-        today, track.today = track.today, _floats()
-        if len(today) < LEAST_HOURS or track.baseline is None:
-            continue
-        track.days.append(median(today))
-        track.numbers.append(number)
-        del track.days[:-DAYS_KEPT]
-        del track.numbers[:-DAYS_KEPT]
-        _follow_up(key[0], track)
-        slope = theil_sen(track.numbers, track.days) if len(track.days) >= LEAST_DAYS else None
-        if slope is not None:
+    row = [_middle(port.today.column(index), LEAST_HOURS) for index in range(len(port.keys))]
+    port.today.clear()
+    if all(isnan(value) for value in row):
+        return
+    port.days.add(row)
+    port.days.keep(DAYS_KEPT)
+    port.numbers.append(port.day - (port.begun + port.offset) // DAY_S)
+    del port.numbers[:-DAYS_KEPT]
+    for key, index in port.keys.items():
+        days = port.days.whole(index)
+        known = [(number, value) for number, value in zip(port.numbers, days, strict=True) if not isnan(value)]
+        _follow_up(port, key[0], index, [value for _, value in known[-2:]])
+        slope = theil_sen([n for n, _ in known], [v for _, v in known]) if len(known) >= LEAST_DAYS else None
+        if slope is not None and slope.certain:
             port.slopes[key] = slope
         else:
             port.slopes.pop(key, None)
 
 
-def _follow_up(name: str, track: Track) -> None:
+def _follow_up(port: PortBaseline, name: str, index: int, last: list[float]) -> None:
     """A cleaned connector or another patch cord made it better: that is the new baseline."""
-    if track.baseline is None or len(track.days) < 2:
+    baseline = port.baseline[index]
+    if isnan(baseline) or len(last) < 2:
         return
-    if name in {q.RX_POWER.name, q.TX_POWER.name}:
-        better = min(track.days[-2:])
-        if better > track.baseline + BETTER_DB:
-            track.baseline = better
-    elif name == q.TX_BIAS.name:
-        better = max(track.days[-2:])
-        if better < track.baseline - BETTER_BIAS:
-            track.baseline = better
+    if name in {q.RX_POWER.name, q.TX_POWER.name} and min(last) > baseline + BETTER_DB:
+        port.baseline[index] = min(last)
+    elif name == q.TX_BIAS.name and max(last) < baseline - BETTER_BIAS:
+        port.baseline[index] = max(last)
 
 
 # ---- figures --------------------------------------------------------------------------------------------------
@@ -266,11 +270,12 @@ def _follow_up(name: str, track: Track) -> None:
 
 def _figures(port: PortBaseline, thresholds: Mapping[Quantity, Bounds]) -> Figures:
     found: Figures = {}
-    for (name, lane), track in port.tracks.items():
-        if track.baseline is None or len(track.hours) < LEAST_SAMPLES:
+    for (name, lane), index in port.keys.items():
+        recent = port.hours.column(index)
+        if isnan(port.baseline[index]) or len(recent) < LEAST_SAMPLES:
             continue
-        now = median(track.hours)
-        change = now - track.baseline
+        now = median(recent)
+        change = now - port.baseline[index]
         if name == q.TX_BIAS.name:
             found.setdefault("tx_bias_change_ratio", {})[lane] = exp(change) - 1.0
         elif name == BER:
@@ -294,7 +299,7 @@ def _days_left(
 ) -> float | None:
     """Days until the drift reaches the module's warning, None when it does not, or is not certain."""
     slope = port.slopes.get((name, lane))
-    if slope is None or not slope.certain or name not in _FORECASTS:
+    if slope is None or name not in _FORECASTS:
         return None
     quantity = q.TX_BIAS if name == q.TX_BIAS.name else q.RX_POWER
     bounds = thresholds.get(quantity, Bounds())

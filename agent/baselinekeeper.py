@@ -6,19 +6,21 @@ await keeper.run()                                                 # until cance
 """
 
 import asyncio
+import json
 import logging
 import sqlite3
 import threading
 from array import array
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from agent.alertbook import AlertBook
-from agent.baseline import Baselines, PortBaseline, Track
+from agent.baseline import Baselines, PortBaseline
 from agent.drift import Slope
 from agent.model import Reading
+from agent.rows import Rows
 from agent.state import Hub, PortForgotten
 
 _log = logging.getLogger(__name__)
@@ -26,22 +28,16 @@ _log = logging.getLogger(__name__)
 SAVE_S: Final = 60.0
 SCHEMA_VERSION: Final = 1
 _CREATE: Final = """
-CREATE TABLE IF NOT EXISTS port (
+CREATE TABLE IF NOT EXISTS baseline (
     device TEXT, port TEXT, serial TEXT, begun REAL, shift REAL, hour INTEGER, day INTEGER, reference REAL,
-    commissioned INTEGER, temperatures BLOB, PRIMARY KEY (device, port)
-);
-CREATE TABLE IF NOT EXISTS track (
-    device TEXT, port TEXT, name TEXT, lane INTEGER, baseline REAL, per_kelvin REAL,
-    slope REAL, slope_low REAL, slope_high REAL, hours BLOB, today BLOB, days BLOB, numbers BLOB,
-    PRIMARY KEY (device, port, name, lane)
-);
+    commissioned INTEGER, keys TEXT, slopes TEXT, hours BLOB, today BLOB, days BLOB, numbers BLOB,
+    temperatures BLOB, baseline BLOB, per_kelvin BLOB, PRIMARY KEY (device, port)
+)
 """
-
-PortRow = tuple[str, str, str, float, float, int, int, float, int, bytes]
-Maybe = float | None
-TrackRow = tuple[str, str, str, int, Maybe, float, Maybe, Maybe, Maybe, bytes, bytes, bytes, bytes]
-_PUT_PORT: Final = "INSERT OR REPLACE INTO port VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_PUT_TRACK: Final = "INSERT OR REPLACE INTO track VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_PUT: Final = "INSERT OR REPLACE INTO baseline VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+Row = tuple[
+    str, str, str, float, float, int, int, float, int, str, str, bytes, bytes, bytes, bytes, bytes, bytes, bytes
+]  # fmt: skip
 
 
 class BaselineKeeper:
@@ -72,9 +68,9 @@ class BaselineKeeper:
             return
         try:
             with self._lock, _opened(self._path) as database:
-                ports: list[PortRow] = database.execute("SELECT * FROM port").fetchall()
-                tracks: list[TrackRow] = database.execute("SELECT * FROM track").fetchall()
-            self._take(ports, tracks)
+                rows: list[Row] = database.execute("SELECT * FROM baseline").fetchall()
+            for row in rows:
+                self.baselines.ports[row[0], row[1]] = _from_row(row)
         except (sqlite3.Error, ValueError) as exc:
             _log.error("%s: baselines start anew: %s", self._path, exc)
             self.baselines.ports.clear()
@@ -83,60 +79,34 @@ class BaselineKeeper:
             except OSError as problem:
                 _log.warning("%s: %s", self._path, problem.strerror)
 
-    def _take(self, ports: Iterable[PortRow], tracks: Iterable[TrackRow]) -> None:
-        for device, port, serial, begun, shift, hour, day, reference, commissioned, temperatures in ports:
-            self.baselines.ports[device, port] = PortBaseline(
-                serial, begun, shift, hour=hour, day=day, reference=reference, commissioned=bool(commissioned),
-                temperature_hours=_array(temperatures),
-            )  # fmt: skip
-        for device, port, name, lane, baseline, per_kelvin, slope, low, high, *arrays in tracks:
-            known = self.baselines.ports.get((device, port))
-            if known is not None:
-                hours, today, days, numbers = map(_array, arrays)
-                known.tracks[name, lane] = Track(
-                    hours=hours, today=today, days=days, numbers=numbers, baseline=baseline, per_kelvin=per_kelvin
-                )
-                if slope is not None and low is not None and high is not None:
-                    known.slopes[name, lane] = Slope(slope, low, high)
-
     async def run(self) -> None:
         """Save what changed now and then, until cancelled."""
         try:
             while True:
                 await asyncio.sleep(SAVE_S)
-                if self._path is not None and (rows := self._changed()) != ([], []):
-                    await asyncio.to_thread(self._write, self._path, *rows)
+                if self._path is not None and (rows := self._changed()):
+                    await asyncio.to_thread(self._write, self._path, rows)
         finally:
             self.save()
 
     def save(self) -> None:
         """Write what changed now."""
         if self._path is not None:
-            self._write(self._path, *self._changed())
+            self._write(self._path, self._changed())
 
-    def _changed(self) -> tuple[list[PortRow], list[TrackRow]]:
-        ports: list[PortRow] = []
-        tracks: list[TrackRow] = []
+    def _changed(self) -> list[Row]:
+        rows: list[Row] = []
         for (device, name), port in self.baselines.ports.items():
-            if not port.dirty:
-                continue
-            port.dirty = False
-            ports.append(
-                (
-                    device, name, port.serial, port.begun, port.offset, port.hour, port.day, port.reference,
-                    int(port.commissioned), port.temperature_hours.tobytes(),
-                )
-            )  # fmt: skip
-            tracks += [_row(device, name, what, lane, port) for what, lane in port.tracks]
-        return ports, tracks
+            if port.dirty:
+                port.dirty = False
+                rows.append(_to_row(device, name, port))
+        return rows
 
-    def _write(self, path: Path, ports: Sequence[PortRow], tracks: Sequence[TrackRow]) -> None:
+    def _write(self, path: Path, rows: Sequence[Row]) -> None:
         try:
             with self._lock, _opened(path) as database:
-                database.executemany("DELETE FROM track WHERE device = ? AND port = ?", [row[:2] for row in ports])
-                database.executemany(_PUT_PORT, ports)
-                database.executemany(_PUT_TRACK, tracks)
-        except sqlite3.Error as exc:
+                database.executemany(_PUT, rows)
+        except (sqlite3.Error, ValueError) as exc:
             if not self._failed:
                 _log.error("%s: baselines will not survive a restart: %s", path, exc)
             self._failed = True
@@ -144,13 +114,32 @@ class BaselineKeeper:
             self._failed = False
 
 
-def _row(device: str, name: str, what: str, lane: int, port: PortBaseline) -> TrackRow:
-    track, slope = port.tracks[what, lane], port.slopes.get((what, lane))
-    value, low, high = slope if slope is not None else (None, None, None)
+def _to_row(device: str, name: str, port: PortBaseline) -> Row:
+    slopes = [[*key, *slope] for key, slope in port.slopes.items()]
     return (
-        device, name, what, lane, track.baseline, track.per_kelvin, value, low, high,
-        track.hours.tobytes(), track.today.tobytes(), track.days.tobytes(), track.numbers.tobytes(),
+        device, name, port.serial, port.begun, port.offset, port.hour, port.day, port.reference,
+        int(port.commissioned), json.dumps(list(port.keys)), json.dumps(slopes),
+        port.hours.data.tobytes(), port.today.data.tobytes(), port.days.data.tobytes(), port.numbers.tobytes(),
+        port.temperatures.tobytes(), port.baseline.tobytes(), port.per_kelvin.tobytes(),
     )  # fmt: skip
+
+
+def _from_row(row: Row) -> PortBaseline:
+    """Raises ValueError for what makes no sense."""
+    _, _, serial, begun, shift, hour, day, reference, commissioned, keys, slopes, *blobs = row
+    names = [(str(name), int(lane)) for name, lane in json.loads(keys)]
+    width = len(names)
+    hours, today, days = (Rows(width, blob) for blob in blobs[:3])
+    numbers, temperatures, baseline, per_kelvin = map(_array, blobs[3:])
+    port = PortBaseline(
+        serial, begun, shift, hour=hour, day=day, reference=reference, commissioned=bool(commissioned),
+        keys={key: index for index, key in enumerate(names)}, samples=Rows(width), hours=hours, today=today,
+        days=days, numbers=numbers, temperatures=temperatures, baseline=baseline, per_kelvin=per_kelvin,
+        slopes={(str(name), int(lane)): Slope(*bounds) for name, lane, *bounds in json.loads(slopes)},
+    )  # fmt: skip
+    if not len(baseline) == len(per_kelvin) == width or len(days) != len(numbers):
+        raise ValueError("tables do not fit together")
+    return port
 
 
 @contextmanager
@@ -160,7 +149,7 @@ def _opened(path: Path) -> Generator[sqlite3.Connection]:
     try:
         (version,) = database.execute("PRAGMA user_version").fetchone()
         if version in {0, SCHEMA_VERSION}:
-            database.executescript(f"{_CREATE} PRAGMA user_version = {SCHEMA_VERSION};")
+            database.executescript(f"{_CREATE}; PRAGMA user_version = {SCHEMA_VERSION};")
             yield database
             database.commit()
         else:
