@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from agent import config as config_file
 from agent import maps, opening, peers, rules_config, sdnotify
 from agent.alertbook import AlertBook
+from agent.baselinekeeper import BaselineKeeper
 from agent.config import Config, Prometheus
 from agent.errors import ConfigError, OpticError
 from agent.forensics import Forensics
@@ -67,6 +68,7 @@ class Daemon:
         )
         self._ports = PortKeeper(self.hub, _in(self._state_dir, "ports.json"))
         self.history = History(self.hub)
+        self._baselines = BaselineKeeper(self.hub, self.book, _in(self._state_dir, "baselines.db"))
         self._forensics = Forensics(
             self.hub,
             self.book,
@@ -109,6 +111,7 @@ class Daemon:
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         self._keeper.restore()
         self._ports.restore()
+        self._baselines.restore()
         self.book.restore()
         async with AsyncExitStack() as outlets:
             try:
@@ -118,6 +121,7 @@ class Daemon:
                     running.append(group.create_task(self._keeper.run(), name="links"))
                     running.append(group.create_task(self._ports.run(), name="ports"))
                     running.append(group.create_task(self.book.run(), name="alerts"))
+                    running.append(group.create_task(self._baselines.run(), name="baselines"))
                     running.append(group.create_task(self._forensics.run(), name="forensics"))
                     running.append(group.create_task(self._watchdog(), name="watchdog"))
                     running.append(group.create_task(self._read(), name="sources"))
