@@ -35,8 +35,9 @@ from agent.errors import (
 from drivers.guard import WriteGuard
 
 _BLOCK_MAX: Final = linux.I2C_SMBUS_BLOCK_MAX
-_CACHE_MAX: Final = 512
-"""Prepared transfers kept a bus: every module repeats the same few."""
+_OUT_MAX: Final = 8
+"""Longer than anything that is written: an offset, a page select, a mux's control byte."""
+_ANSWER_MAX: Final = 256
 
 
 class SystemCalls(Protocol):
@@ -100,12 +101,40 @@ def bus_path(name: str) -> str:
     )
 
 
-class _Prepared(NamedTuple):
-    """A combined transfer, ready for the system call; `keep` holds the memory it points to."""
+class _Combined:
+    """The messages of a combined transfer and the memory they point to: made once, filled in for each."""
 
-    data: linux.i2c_rdwr_ioctl_data
-    answer: Any
-    keep: tuple[linux.i2c_msg, ...]
+    __slots__ = ("_answer_at", "_array", "_both", "_only", "_out_at", "_read", "_write", "answer", "out")
+
+    def __init__(self) -> None:
+        self.out = ctypes.create_string_buffer(_OUT_MAX)
+        self.answer = ctypes.create_string_buffer(_ANSWER_MAX)
+        self._out_at, self._answer_at = ctypes.addressof(self.out), ctypes.addressof(self.answer)
+        self._array = (linux.i2c_msg * 2)()
+        self._write, self._read = self._array
+        self._write.buf = ctypes.cast(self.out, ctypes.POINTER(ctypes.c_char))
+        self._read.buf = ctypes.cast(self.answer, ctypes.POINTER(ctypes.c_char))
+        self._read.flags = linux.I2C_M_RD
+        self._both = linux.i2c_rdwr_ioctl_data(self._array, 2)
+        self._only = linux.i2c_rdwr_ioctl_data(ctypes.pointer(self._read), 1)
+
+    def filled(self, address: int, out: bytes, n: int) -> linux.i2c_rdwr_ioctl_data:
+        """The structure for the system call, which writes its answer into `answer`."""
+        write, read = self._write, self._read
+        if n:
+            read.addr = address
+            read.len = n
+            if not out:
+                return self._only
+        write.addr = address
+        write.len = len(out)
+        ctypes.memmove(self._out_at, out, len(out))
+        self._both.nmsgs = 2 if n else 1
+        return self._both
+
+    def answered(self, n: int) -> bytes:
+        """The bytes that were read."""
+        return ctypes.string_at(self._answer_at, n)
 
 
 class LinuxI2cBus:
@@ -131,7 +160,7 @@ class LinuxI2cBus:
         self._fd: int | None = None
         self._funcs = 0
         self._slave = -1
-        self._prepared: dict[tuple[int, bytes, int], _Prepared] = {}
+        self._combined: _Combined | None = None
         self._generation = 0
         self._inside = False
 
@@ -161,7 +190,7 @@ class LinuxI2cBus:
         self._generation += 1
         self._inside = False
         self._slave = -1
-        self._prepared = {}
+        self._combined = None  # a call that hangs may still write its answer there
         if fd is not None:
             self._calls.close(fd)
 
@@ -201,16 +230,16 @@ class LinuxI2cBus:
     # -- plain I2C ----------------------------------------------------------------------------------------
 
     def _rdwr(self, fd: int, address: int, out: bytes, n: int) -> bytes:
-        key = (address, out, n)
-        prepared = self._prepared.get(key)
-        if prepared is None:
-            if len(self._prepared) >= _CACHE_MAX:
-                self._prepared.clear()
-            prepared = self._prepared[key] = _prepare(address, out, n)
-        done = self._calls.ioctl(fd, linux.I2C_RDWR, prepared.data)
-        if done != len(prepared.keep):
-            raise ShortRead(f"{self.path}: {done} messages of {len(prepared.keep)} done at {address:02X}h")
-        return ctypes.string_at(prepared.answer, n) if n else b""
+        if len(out) > _OUT_MAX or n > _ANSWER_MAX:
+            raise Unsupported(f"{self.path}: {len(out)} bytes written and {n} read in one transfer")
+        combined = self._combined
+        if combined is None:
+            combined = self._combined = _Combined()
+        done = self._calls.ioctl(fd, linux.I2C_RDWR, combined.filled(address, out, n))
+        messages = (len(out) > 0) + (n > 0)
+        if done != messages:
+            raise ShortRead(f"{self.path}: {done} messages of {messages} done at {address:02X}h")
+        return combined.answered(n) if n else b""
 
     # -- SMBus --------------------------------------------------------------------------------------------
 
@@ -277,15 +306,3 @@ class LinuxI2cBus:
         if not read:
             return b""
         return bytes(union.block[1 : 1 + union.block[0]]) if block else bytes(union.block[:n])
-
-
-def _prepare(address: int, out: bytes, n: int) -> _Prepared:
-    messages: list[linux.i2c_msg] = []
-    if out:
-        messages.append(linux.i2c_msg.write(address, out))
-    answer: Any = None
-    if n:
-        messages.append(linux.i2c_msg.read(address, n))
-        answer = messages[-1].buf
-    data = linux.i2c_rdwr_ioctl_data.create(*messages)  # type: ignore[arg-type] # smbus2's stub says Sequence
-    return _Prepared(data, answer, tuple(messages))

@@ -1,0 +1,208 @@
+"""Modules on I2C buses that cost next to nothing: the production driver over prepared images and a sleep.
+
+    [[source]]
+    type = "plugin"
+    name = "bench:512x32"          # 512 modules on 32 buses; options: product, read_ms
+
+A plug-in for the entry-point group `opticd.drivers` (`benchmarks.daemon` puts it there). Below it is what a kernel
+would be: a system call that sleeps as long as its transaction keeps the wire at 400 kHz (or `read_ms` a read and
+nothing a page select) and copies bytes. Every read of a monitor finds other values. `python -m benchmarks.bus`
+prints what a poll's four system calls cost without the sleep: that is the fake's share of a measurement.
+
+Not simulated: anything that goes wrong.
+"""
+
+import ctypes
+import itertools
+import random
+import struct
+import time
+import timeit
+from collections.abc import Callable
+from typing import Final, cast
+
+from smbus2 import smbus2 as linux
+
+from agent.errors import ConfigError
+from agent.memory import I2C_MODULE
+from agent.sources import Cage, Options
+from drivers.i2c import LinuxI2cBus, SystemCalls
+from drivers.paged import PagedMemory
+from fakes.live import LiveModule
+from fakes.products import PRODUCTS
+
+PRODUCT: Final = "osfp-2x400g-dr4"
+VARIANTS: Final = 8
+"""So many samples of the monitors take turns."""
+CLOCK_HZ: Final = 400_000
+_PAGES: Final = (0x00, 0x01, 0x02, 0x10, 0x11, 0x20, 0x21, 0x24, 0x25, 0x28, 0x29, 0x2C, 0x2D, 0x2F)
+_MOVING: Final = frozenset({0x11, 0x24, 0x25})
+_SERIAL: Final = slice(166 - 128, 182 - 128)
+_CHECKSUM: Final = 222 - 128
+_FUNC_I2C: Final = 0x1
+_ARRAY: Final = struct.Struct("@PI")
+_MESSAGES: Final = struct.Struct("@HHHxxPHHHxxP")
+"""Two of `struct i2c_msg`."""
+_MESSAGE_BYTES: Final = 16
+
+Image = dict[int, bytes]
+"""Upper pages by number; -1 is lower memory."""
+
+
+def images(product: str = PRODUCT) -> list[Image]:
+    """The same module at some moments, everything readable of it."""
+    now = 1000.0
+    rng = random.Random(3)
+    module = LiveModule(PRODUCTS[product], serial="BENCH", rng=rng, clock=lambda: now)
+    found: list[Image] = []
+    for _ in range(VARIANTS):
+        now += 1.0
+        image: Image = {-1: _fetch(module, 0)}
+        for page in _PAGES:
+            module.write(I2C_MODULE, bytes((127, page)))
+            image[page] = _fetch(module, 128)
+        module.write(I2C_MODULE, b"\x7f\x00")
+        found.append(image)
+    return found
+
+
+def _fetch(module: LiveModule, offset: int) -> bytes:
+    module.write(I2C_MODULE, bytes((offset,)))
+    data = module.read(I2C_MODULE, 128)
+    assert data is not None
+    return data
+
+
+class _Module:
+    """One cage: which page is selected, and whose turn it is."""
+
+    __slots__ = ("_images", "_number", "_turn", "page")
+
+    def __init__(self, number: int, images: list[Image]) -> None:
+        self._number = number
+        self._images = images
+        self._turn = number
+        self.page = 0
+
+    def memory(self, offset: int) -> bytes:
+        """The half of the memory that begins with `offset`, from there on."""
+        if offset < 128:
+            self._turn += 1
+            lower = self._images[self._turn % VARIANTS][-1]
+            return (
+                lower[offset:126] + bytes((0, self.page)) if offset < 126 else bytes((0, self.page))[offset - 126 :]
+            )
+        if self.page == 0:
+            page = bytearray(self._images[0][0])
+            page[_SERIAL] = b"BENCH%05d" % self._number + b"      "
+            page[_CHECKSUM] = sum(page[:_CHECKSUM]) & 0xFF
+            return bytes(page[offset - 128 :])
+        image = self._images[self._turn % VARIANTS if self.page in _MOVING else 0]
+        return image.get(self.page, bytes(128))[offset - 128 :]
+
+
+class BenchCalls:
+    """The system calls of `drivers.i2c`. `seconds(written, read)`: how long a transaction keeps the bus."""
+
+    def __init__(self, images: list[Image], *, seconds: Callable[[int, int], float] | None) -> None:
+        self._images = images
+        self._seconds = seconds
+        self._modules: dict[int, _Module] = {}
+        self._next = itertools.count(1_000_000)
+        self.transactions = 0
+
+    def open(self, path: str) -> int:
+        """A descriptor far from any real one."""
+        fd = next(self._next)
+        self._modules[fd] = _Module(int(path.rpartition("-")[2]), self._images)
+        return fd
+
+    def close(self, fd: int) -> None:
+        """Give it back."""
+        del self._modules[fd]
+
+    def ioctl(self, fd: int, request: int, arg: "ctypes.Structure | ctypes.c_ulong | int") -> int:
+        """I2C_FUNCS and I2C_RDWR."""
+        if request == linux.I2C_FUNCS:
+            cast("ctypes.c_ulong", arg).value = _FUNC_I2C
+            return 0
+        module = self._modules[fd]
+        self.transactions += 1
+        pointer: int
+        count: int
+        pointer, count = _ARRAY.unpack(bytes(cast("ctypes.Structure", arg))[: _ARRAY.size])
+        raw = ctypes.string_at(pointer, _MESSAGE_BYTES * count)
+        if count == 1:
+            _, _, length, source = _MESSAGES.unpack(raw + bytes(_MESSAGE_BYTES))[:4]
+            module.page = ctypes.string_at(source, length)[-1]
+            size = 0
+        else:
+            _, _, length, source, _, _, size, target = _MESSAGES.unpack(raw)
+            ctypes.memmove(target, module.memory(ctypes.string_at(source, length)[0]), size)
+        if self._seconds is not None:
+            time.sleep(self._seconds(length, size))
+        return count
+
+
+def wire_s(written: int, read: int) -> float:
+    """START, address and bytes, repeated START, address and bytes, STOP: nine clocks a byte."""
+    clocks = 1 + 9 * (1 + written) + 1 + ((1 + 9 * (1 + read)) if read else 0)
+    return clocks / CLOCK_HZ
+
+
+class BenchDriver:
+    """`agent.sources.Driver` of `bench:PORTSxBUSES`."""
+
+    def __init__(self) -> None:
+        self._calls: SystemCalls | None = None
+
+    def expand(self, address: str) -> list[str]:
+        """One address a module: `number/buses`."""
+        ports, _, buses = address.partition("x")
+        return [f"{number}/{buses}" for number in range(int(ports))]
+
+    def open(self, address: str, options: Options) -> Cage:
+        """One module. Raises ConfigError."""
+        number, _, buses = address.partition("/")
+        if not (number.isdigit() and buses.isdigit()):
+            raise ConfigError(f"bench:{address}: PORTSxBUSES is expected")
+        product = options.text("product", PRODUCT)
+        read_s = options.number("read_ms", 0.0, most=1000) / 1000
+        if self._calls is None:
+
+            def even(_written: int, read: int) -> float:
+                return read_s if read > 2 else 0.0
+
+            self._calls = BenchCalls(images(product), seconds=even if read_s else wire_s)
+        bus = LinuxI2cBus(f"/dev/i2c-{number}", calls=self._calls)
+        name = f"bench-{int(number) % int(buses)}"
+        return Cage(
+            source=f"bench:{number}",
+            port=f"Ethernet{8 * int(number)}",
+            bus=name,
+            memory=PagedMemory(bus, shared=True),
+        )
+
+
+def fake_us() -> float:
+    """CPU microseconds that the fake takes for the system calls of one poll, without sleeping."""
+    calls = BenchCalls(images(), seconds=None)
+    fd = calls.open("/dev/i2c-0")
+
+    def transfer(out: bytes, n: int) -> "linux.i2c_rdwr_ioctl_data":
+        messages = [linux.i2c_msg.write(I2C_MODULE, out)] + ([linux.i2c_msg.read(I2C_MODULE, n)] if n else [])
+        kept.extend(messages)
+        return linux.i2c_rdwr_ioctl_data.create(*messages)  # type: ignore[arg-type] # smbus2's stub says Sequence
+
+    kept: list[linux.i2c_msg] = []
+    poll = [transfer(b"\x03", 29), transfer(b"\x7f\x11", 0), transfer(b"\x7e", 2), transfer(b"\x86", 76)]
+
+    def run() -> None:
+        for each in poll:
+            calls.ioctl(fd, linux.I2C_RDWR, each)
+
+    return min(timeit.repeat(run, number=2000, repeat=7, timer=time.process_time)) / 2000 * 1e6
+
+
+if __name__ == "__main__":
+    print(f"the fake's share of a poll: {fake_us():.1f} us of CPU")
