@@ -137,11 +137,22 @@ class Scene:
 
     def _flap(self, when: float) -> None:
         """A link down and up again, with what was seen around it."""
-        before = [
-            {"time": when - 3 + second, "rx_power_watts": [6.1e-4, 5.9e-4, watts], "temperature_celsius": 47.2}
-            for second, watts in enumerate((5.9e-4, 5.2e-4, 3.0e-4, 0.0, 0.0))
+        shots = [
+            {
+                "time": timestamp(when - 3 + second),
+                "temperature_celsius": 47.2,
+                "rx_power_dbm": [-1.2, -1.3, power],
+                "tx_power_dbm": [0.8, 0.9, 0.7],
+            }
+            for second, power in enumerate((-1.3, -2.0, -5.5, -40.0, -40.0))
         ]
-        evidence = {"samples": before, "flags": ["rx_los lane 3"], "unseen_transitions": 0}
+        evidence = {
+            "reasons": ["rx power of lane 3 fell by 38.7 dB within 3 s", "tx power and bias did not move"],
+            "before": shots[:3],
+            "after": shots[3:],
+            "flags": ["rx_los lane 3"],
+            "lanes_affected": [3],
+        }
         down = alert("link_down", port=FLAPPING, severity="critical")
         text = f"{FLAPPING}: link down, light fell on lane 3 first"
         self._say(down, when, text, cause="fibre or remote laser", evidence=evidence)

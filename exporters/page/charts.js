@@ -109,7 +109,7 @@ export function gauge(key, value, bounds) {
 }
 
 // `series` is [{name, points: [[seconds, value]]}]; ratios are drawn by their exponent.
-export function sparkline(key, series, bounds) {
+export function sparkline(key, series, bounds, { mark, words } = {}) {
   const log = QUANTITIES[key].exponent;
   const scaled = series.map(({ name, points }) => ({ name, raw: points, points: points.map(([t, v]) => [t, log ? Math.log10(Math.max(v, 1e-15)) : v]) }));
   const all = scaled.flatMap(({ points }) => points.map(([, value]) => value)).filter((value) => !(key.endsWith("_dbm") && value <= -40));
@@ -128,6 +128,7 @@ export function sparkline(key, series, bounds) {
   const limits = Object.entries(bounds ?? {}).map(([bound, value]) => [bound, log ? Math.log10(value) : value])
     .filter(([, value]) => value >= low && value <= high)
     .map(([bound, value]) => svg("line", { class: `limit ${bound.split("_")[1]}`, x1: 0, x2: width, y1: y(value), y2: y(value) }));
+  if (mark !== undefined) limits.push(svg("line", { class: "mark", x1: x(mark), x2: x(mark), y1: 0, y2: height }));
   const cursor = svg("line", { class: "cursor", y1: 0, y2: height, x1: -9, x2: -9 });
   const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img" }, ...limits, ...paths, cursor);
   const newest = series.flatMap(({ points }) => points.slice(-1).map(([, value]) => value));
@@ -136,7 +137,7 @@ export function sparkline(key, series, bounds) {
   const unit = QUANTITIES[key].unit;
   const from = number(key, log ? 10 ** low : low);
   const to = number(key, log ? 10 ** high : high);
-  drawing.setAttribute("aria-label", `${QUANTITIES[key].label} from ${clock(first)} to ${clock(last)}: now ${now} ${unit}, between ${from} and ${to}`);
+  drawing.setAttribute("aria-label", `${words ?? QUANTITIES[key].label} from ${clock(first)} to ${clock(last)}: now ${now} ${unit}, between ${from} and ${to}`);
   drawing.addEventListener("pointermove", (event) => {
     const box = drawing.getBoundingClientRect();
     const time = first + ((event.clientX - box.left) / box.width) * (last - first);

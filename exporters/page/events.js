@@ -1,7 +1,7 @@
 // What happened to a port: a timeline of its links and alerts, and the evidence of each.
 
-import { clock, dbm, el, lanesOf, moment, plain, without, withoutLane, words } from "./format.js";
-import { svg } from "./charts.js";
+import { QUANTITIES, clock, dbm, el, lanesOf, moment, number, plain, without, withoutLane, words } from "./format.js";
+import { sparkline, svg } from "./charts.js";
 
 const MANY = 30;
 let all = false;
@@ -84,7 +84,21 @@ function item(event) {
   if (event.value !== undefined) facts.push(["value", `${plain(event.value)} ${event.unit ?? ""}`]);
   if (event.threshold !== undefined) facts.push(["threshold", `${plain(event.threshold)} ${event.unit ?? ""}`]);
   facts.push(["rule", event.rule]);
-  return el("li", {}, el("details", { "data-name": `${event.id} ${event.state} ${event.time}` }, head, definitions(facts), evidence(event.evidence ?? {})));
+  return el("li", {}, el("details", { "data-name": `${event.id} ${event.state} ${event.time}` }, head, definitions(facts), evidence(event.evidence ?? {}, around(event))));
+}
+
+// What the module said before and after a link event, with the event between them.
+function around(event) {
+  const shots = [...(event.evidence?.before ?? []), ...(event.evidence?.after ?? [])].filter((shot) => shot.time);
+  const when = (shot) => Date.parse(shot.time) / 1000;
+  const charts = ["rx_power_dbm", "tx_power_dbm", "tx_bias_amperes"].map((key) => {
+    const lanes = Math.max(0, ...shots.map((shot) => shot[key]?.length ?? 0));
+    const series = Array.from({ length: lanes }, (_, at) => ({
+      name: at + 1, points: shots.filter((shot) => shot[key]?.[at] !== undefined).map((shot) => [when(shot), shot[key][at]]),
+    }));
+    return sparkline(key, series.filter(({ points }) => points.length), undefined, { mark: when(event), words: `${QUANTITIES[key].label} around the event` });
+  }).filter(Boolean);
+  return charts.length ? el("div", { class: "sparks" }, ...charts) : null;
 }
 
 function definitions(facts) {
@@ -92,16 +106,19 @@ function definitions(facts) {
 }
 
 // Evidence is whatever the rule saw: samples become a table, the rest a list of facts.
-export function evidence(found) {
+export function evidence(found, charts) {
   const parts = [];
   const facts = [];
   for (const [name, value] of Object.entries(found)) {
-    if (Array.isArray(value) && value.length && value.every(isRecord)) parts.push(samples(name, value));
+    if (Array.isArray(value) && !value.length) continue;
+    if (name === "reasons" && Array.isArray(value)) parts.unshift(el("ul", { class: "reasons" }, ...value.map((reason) => el("li", {}, plain(reason)))));
+    else if (Array.isArray(value) && value.every(isRecord)) parts.push(samples(name, value));
     else if (isRecord(value) && Object.values(value).some((each) => typeof each === "object")) parts.push(el("h5", {}, words(name)), evidence(value));
     else if (isRecord(value)) facts.push([name, Object.entries(value).map(([key, each]) => `${words(key)} ${plain(each)}`).join(", ")]);
     else facts.push([name, Array.isArray(value) ? value.map(plain).join(", ") : plain(value)]);
   }
-  return el("div", { class: "evidence" }, facts.length ? definitions(facts) : null, ...parts);
+  const first = parts[0]?.matches?.(".reasons") ? [parts.shift()] : [];
+  return el("div", { class: "evidence" }, ...first, charts, facts.length ? definitions(facts) : null, ...parts);
 }
 
 const isRecord = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
@@ -114,15 +131,18 @@ function samples(name, rows) {
       el("tbody", {}, ...rows.map((row) => el("tr", {}, ...keys.map((key) => el("td", {}, cell(key, row[key]))))))));
 }
 
-const column = (key) => words(key.replace(/_watts$/, "_dbm").replace(/_amperes$/, "_mA"));
+function column(key) {
+  const known = QUANTITIES[key.replace(/_watts$/, "_dbm")];
+  return known ? `${known.label} ${known.unit}` : words(key);
+}
 
 function cell(key, value) {
   if (value === undefined) return "";
   if (key === "time") return typeof value === "number" ? clock(value) : clock(Date.parse(value) / 1000);
   if (Array.isArray(value)) return value.map((each) => cell(key, each)).join(" ");
   if (isRecord(value)) return Object.entries(value).map(([lane, each]) => `${lane}: ${cell(key, each)}`).join("  ");
-  if (typeof value === "number" && key.endsWith("_watts")) return dbm(value).toFixed(2);
-  if (typeof value === "number" && key.endsWith("_amperes")) return (value * 1000).toFixed(1);
+  if (typeof value === "number" && key.endsWith("_watts")) return number("rx_power_dbm", dbm(value));
+  if (typeof value === "number" && key in QUANTITIES) return number(key, value);
   return plain(value);
 }
 
