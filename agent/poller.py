@@ -10,9 +10,11 @@ a bug and leaves `run` as the exception that it is.
 
 import asyncio
 import contextlib
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from operator import attrgetter
 from typing import Final
 
@@ -29,6 +31,10 @@ __all__ = ["Poller", "PollerOptions", "PortSetup"]
 
 STOP_S: Final = 1.5
 """How long the end may wait for the threads."""
+
+DEPTH: Final = 2
+"""Polls of one bus on their way: one in its thread, and when the bus is late the next one behind it."""
+_BY_DUE: Final = attrgetter("due")
 
 Answer = Reading | PollFailed
 
@@ -50,7 +56,7 @@ class PollerOptions:
 class _Port:
     """A port on the event loop: when it is due, and who waits for its next reading."""
 
-    __slots__ = ("due", "job", "name", "polled", "slot", "waiters")
+    __slots__ = ("due", "flying", "job", "name", "polled", "served", "slot", "waiters")
 
     def __init__(self, job: PortJob, slot: Slot) -> None:
         self.name = job.setup.port
@@ -58,8 +64,12 @@ class _Port:
         self.slot = slot
         self.due = slot.due
         self.polled = False
+        self.flying = False
+        """Its job is with the thread."""
         self.waiters: list[tuple[str, asyncio.Future[Answer]]] = []
         """Who waits for the next answer, and of which port: an engine answers for all of its ports."""
+        self.served: list[tuple[str, asyncio.Future[Answer]]] = []
+        """Those of them whom the poll on its way will answer."""
 
 
 class _Bus:
@@ -74,7 +84,12 @@ class _Bus:
         self._budget = Budget(poller.options.bus_share)
         self._urgent: deque[_Port] = deque()
         self._wake: asyncio.Future[None] | None = None
+        self._wake_at = math.inf
         self._up = True
+        self._flying = 0
+        self._running = False
+        self._bug: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop
 
     def close_all(self) -> None:
         """Give every way in of this bus back. Runs in its thread."""
@@ -97,44 +112,81 @@ class _Bus:
             self._wake.set_result(None)
 
     async def run(self, worker: BusWorker) -> None:
-        """Poll until cancelled."""
+        """Poll until cancelled; raises what is a bug in a job or in a subscriber of the hub."""
         self.worker = worker
-        loop = asyncio.get_running_loop()
-        by_due = attrgetter("due")
-        while True:
-            now = loop.time()
-            free_at = self._budget.free_at(now)
-            port = self._urgent[0] if self._urgent else min(self.ports, key=by_due)
-            ready_at = free_at if self._urgent else max(free_at, port.due)
-            if ready_at > now:
-                await self._sleep_until(loop, ready_at)
-                continue
-            if self._urgent:
-                self._urgent.popleft()
-            await self._poll(port, worker, loop)
+        self._loop = loop = asyncio.get_running_loop()
+        self._running = True
+        try:
+            while self._bug is None:
+                now = loop.time()
+                free_at = self._budget.free_at(now)
+                port = self._urgent_port() or min(self.ports, key=_BY_DUE)
+                ready_at = max(free_at, -math.inf if port.waiters else port.due)
+                if self._flying >= DEPTH or port.flying:
+                    ready_at = math.inf
+                if ready_at > now:
+                    await self._sleep_until(ready_at)
+                else:
+                    self._begin(port, worker, now)
+            raise self._bug
+        finally:
+            self._running = False
 
-    async def _sleep_until(self, loop: asyncio.AbstractEventLoop, when: float) -> None:
-        self._wake = loop.create_future()
-        timer = loop.call_at(when, self.wake)
+    def _urgent_port(self) -> "_Port | None":
+        """The first that somebody waits for and that is not being polled."""
+        return next((port for port in self._urgent if not port.flying), None) if self._urgent else None
+
+    async def _sleep_until(self, when: float) -> None:
+        self._wake = asyncio.get_running_loop().create_future()
+        self._wake_at = when
+        timer = self._loop.call_at(when, self.wake) if when < math.inf else None
         try:
             await self._wake
         finally:
-            timer.cancel()
+            if timer is not None:
+                timer.cancel()
             self._wake = None
 
-    async def _poll(self, port: _Port, worker: BusWorker, loop: asyncio.AbstractEventLoop) -> None:
+    def _begin(self, port: _Port, worker: BusWorker, began: float) -> None:
+        """Send a port's job to the thread. A second one may wait there already, so that the bus never does."""
         slot, job = port.slot, port.job
-        began = loop.time()
+        looks = slot.looks_only(began) and not port.waiters
+        if port.waiters:
+            self._urgent.remove(port)
+        port.served, port.waiters = port.waiters, []
         if port.name in worker.stuck:
-            polled = self._hung(port, "a call of an earlier poll still hangs", bus_failed=False)
-        else:
-            looks = slot.looks_only(began) and not port.waiters
-            try:
-                polled = await worker.run(job.look if looks else job.poll, key=port.name)
-            except BusHung as exc:
-                job.abandon()
-                polled = self._hung(port, str(exc), bus_s=loop.time() - began)
-        ended = loop.time()
+            self._end(port, began, self._hung(port, "a call of an earlier poll still hangs", bus_failed=False))
+            return
+        try:
+            worker.submit(job.look if looks else job.poll, partial(self._landed, port, began), key=port.name)
+        except OpticError as exc:
+            self._end(port, began, self._hung(port, str(exc)))
+            return
+        self._flying += 1
+        port.flying = True
+        port.due = math.inf
+
+    def _landed(self, port: _Port, began: float, polled: Polled, error: BaseException | None) -> None:
+        """A job is back; called on the event loop."""
+        self._flying -= 1
+        port.flying = False
+        try:
+            if isinstance(error, BusHung):
+                port.job.abandon()
+                polled = self._hung(port, str(error), bus_s=self._loop.time() - began)
+            elif error is not None:
+                raise error  # noqa: TRY301  # caught below, with those of subscribers
+            if self._running:
+                self._end(port, began, polled)
+        except Exception as exc:  # noqa: BLE001  # a bug: `run` raises it in its task
+            self._bug = exc
+        if self._bug is not None or self._urgent or self._flying == DEPTH - 1 or port.due < self._wake_at:
+            self.wake()
+
+    def _end(self, port: _Port, began: float, polled: Polled) -> None:
+        """Publish what a poll found, and say when the next is due."""
+        slot = port.slot
+        ended = self._loop.time()
         self._budget.spend(ended, polled.bus_s)
         match polled.outcome:
             case Outcome.FAILED if ended >= slot.full_at:
@@ -176,15 +228,15 @@ class _Bus:
             self._hub.publish(BusHealth(self.name, up=True, recovered=True))
 
     def _answer(self, port: _Port, events: Sequence[Event]) -> None:
-        if not port.waiters:
+        if not port.served:
             return
         answers = {event.port: event for event in events if isinstance(event, Reading | PollFailed)}
         if not answers:
             return
-        for name, waiter in port.waiters:
+        for name, waiter in port.served:
             if not waiter.done():
                 waiter.set_result(answers.get(name) or answers[port.name])
-        port.waiters = []
+        port.served = []
 
 
 class Poller:

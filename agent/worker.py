@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, TypeVar
 
 from agent.errors import BusHung, Busy
 
@@ -22,30 +22,23 @@ QUEUE_LIMIT: Final = 256
 """Jobs that may wait for one bus; the poller keeps one in flight, the rest are requests of people."""
 
 
-class _Job(Generic[T]):
+Done = Callable[[Any, BaseException | None], None]
+"""Called on the event loop with the result of a job, or with what it raised."""
+
+
+class _Job:
     """A call on its way to a thread and back."""
 
-    __slots__ = ("call", "error", "future", "given_up", "key", "result")
+    __slots__ = ("call", "cancelled", "done", "error", "given_up", "key", "result")
 
-    def __init__(self, call: Callable[[], T], future: asyncio.Future[T], key: str) -> None:
+    def __init__(self, call: Callable[[], object], done: Done, key: str, cancelled: Callable[[], bool]) -> None:
         self.call = call
-        self.future = future
+        self.done = done
         self.key = key
-        self.result: T | None = None
+        self.cancelled = cancelled
+        self.result: object = None
         self.error: BaseException | None = None
         self.given_up = False
-
-    def settle(self) -> None:
-        """Hand the outcome to whoever waits; nobody may, when it was cancelled or given up."""
-        if self.future.done():
-            return
-        if self.error is not None:
-            self.future.set_exception(self.error)
-        else:
-            self.future.set_result(self.result)  # type: ignore[arg-type]  # set together with error = None
-
-
-AnyJob = _Job[Any]
 
 
 class _Crossing:
@@ -75,16 +68,16 @@ class _Crossing:
 class _Thread:
     """One operating system thread that takes jobs of one bus. A daemon thread: a hung ioctl cannot stop exit."""
 
-    def __init__(self, name: str, jobs: "queue.SimpleQueue[AnyJob | None]", worker: "BusWorker") -> None:
+    def __init__(self, name: str, jobs: "queue.SimpleQueue[_Job | None]", worker: "BusWorker") -> None:
         self._jobs = jobs
         self._worker = worker
         self._lock = threading.Lock()  # taking a job, ending it and being given up exclude each other
-        self._job: AnyJob | None = None
+        self._job: _Job | None = None
         self.alive_at = time.monotonic()
         self.lost = False
         threading.Thread(target=self._work, name=name, daemon=True).start()
 
-    def give_up(self) -> AnyJob | None:
+    def give_up(self) -> _Job | None:
         """Mark the thread lost; returns the job that holds it, or None when none does and it lives on."""
         with self._lock:
             if self._job is not None:
@@ -94,7 +87,7 @@ class _Thread:
     def _work(self) -> None:
         crossing, worker = self._worker.crossing, self._worker
         while (job := self._jobs.get()) is not None:
-            if job.future.cancelled():
+            if job.cancelled():
                 crossing.post(worker.skipped)
                 continue
             with self._lock:
@@ -126,7 +119,7 @@ class BusWorker:
         self.stuck: set[str] = set()
         self._pool = pool
         self._loop = asyncio.get_running_loop()
-        self._jobs: queue.SimpleQueue[AnyJob | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._pending = 0
         self._started = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -134,8 +127,10 @@ class BusWorker:
         self._stopped = asyncio.Event()
         self._thread: _Thread | None = self._start()
 
-    def run(self, call: Callable[[], T], *, key: str = "") -> asyncio.Future[T]:
-        """Call `call` on the thread; awaiting the future gives its result, its exception, or `BusHung`.
+    def submit(
+        self, call: Callable[[], object], done: Done, *, key: str = "", cancelled: Callable[[], bool] = bool
+    ) -> None:
+        """Call `call` on the thread, then `done` on the event loop: with its result, its exception, or `BusHung`.
 
         Raises `Busy` at once when too many jobs wait, `BusHung` when no thread is left.
         """
@@ -143,13 +138,26 @@ class BusWorker:
             raise BusHung(f"bus {self.name}: its thread hangs and no spare is left")
         if self._pending >= QUEUE_LIMIT or self._stopping:
             raise Busy(f"bus {self.name}: {self._pending} requests are waiting")
-        future: asyncio.Future[T] = self._loop.create_future()
         if not self._pending:
             self._thread.alive_at = time.monotonic()
         self._pending += 1
-        self._jobs.put(_Job(call, future, key))
+        self._jobs.put(_Job(call, done, key, cancelled))
         if self._timer is None:
             self._timer = self._loop.call_later(self._pool.hang_s, self._watch)
+
+    def run(self, call: Callable[[], T], *, key: str = "") -> asyncio.Future[T]:
+        """The same as a future; one that is cancelled before its turn is not called."""
+        future: asyncio.Future[T] = self._loop.create_future()
+
+        def done(result: T, error: BaseException | None) -> None:
+            if future.done():
+                return
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        self.submit(call, done, key=key, cancelled=future.cancelled)
         return future
 
     def silent_s(self, now: float) -> float:
@@ -174,13 +182,13 @@ class BusWorker:
 
     # Called on the event loop by the threads, through the crossing.
 
-    def ended(self, job: AnyJob) -> None:
+    def ended(self, job: _Job) -> None:
         """A job came back, perhaps long after it was given up."""
         if job.given_up:
             self.stuck.discard(job.key)
         else:
             self._pending -= 1
-            job.settle()
+            job.done(job.result, job.error)
 
     def skipped(self) -> None:
         """A job was cancelled before its turn."""
@@ -213,7 +221,7 @@ class BusWorker:
                 self._replace(job)
         self._timer = self._loop.call_later(left, self._watch)
 
-    def _replace(self, job: AnyJob) -> None:
+    def _replace(self, job: _Job) -> None:
         self.stuck.add(job.key)
         self._pending -= 1
         message = f"bus {self.name}: no answer for {self._pool.hang_s:g} s, its thread was given up"
@@ -226,12 +234,11 @@ class BusWorker:
             lost += self._drain()
             self._pool.exhausted(self.name)
         for each in lost:
-            if not each.future.done():
-                each.future.set_exception(BusHung(message, hint="a hung I2C controller or mux needs a reset"))
+            each.done(None, BusHung(message, hint="a hung I2C controller or mux needs a reset"))
 
-    def _drain(self) -> list[AnyJob]:
+    def _drain(self) -> list[_Job]:
         """The jobs that no thread will take any more."""
-        left: list[AnyJob] = []
+        left: list[_Job] = []
         with contextlib.suppress(queue.Empty):
             while (job := self._jobs.get_nowait()) is not None:
                 left.append(job)
