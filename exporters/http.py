@@ -7,6 +7,7 @@ await server.stop()
 
 import asyncio
 import logging
+import resource
 import socket
 import ssl
 import time
@@ -38,6 +39,8 @@ _protocol_log.setLevel(logging.CRITICAL)
 
 CONNECTIONS: Final = 400
 """More are turned away: each costs a file descriptor, and the poller needs some too."""
+OWN_DESCRIPTORS: Final = 224
+"""Of 1024 that a process usually may have, so many are left alone, or half of fewer."""
 REQUEST_BYTES: Final = 65_536
 IDLE_S: Final = 75.0
 """A connection without a whole request by then is closed; scrapes come every 60 s at the slowest."""
@@ -65,14 +68,18 @@ class _Certificate(TypedDict, total=False):
 class HttpServer:
     """Serves until it is stopped."""
 
-    def __init__(self, services: Services, *, listen: str, web_config: Path | None = None) -> None:
+    def __init__(
+        self, services: Services, *, listen: str, web_config: Path | None = None, idle_s: float = IDLE_S
+    ) -> None:
         """`listen` is `HOST:PORT`, `[::1]:PORT` or `:PORT`. Raises ConfigError for a web config that is wrong."""
+        self._idle_s = idle_s
         self.services = services
         self._listen = listen
         self._web = Watched(web_config, report=_log.error, clock=time.monotonic) if web_config else None
         self._users = Users(lambda: self._config.basic_auth_users)
         self._runner: web.AppRunner | None = None
         self._servers: list[asyncio.Server] = []
+        self._most = _most_connections()
         self.addresses: list[tuple[str, int]] = []
         """Where it listens, once it does."""
 
@@ -90,7 +97,7 @@ class HttpServer:
             app,
             access_log=None,
             logger=_protocol_log,
-            keepalive_timeout=IDLE_S,
+            keepalive_timeout=self._idle_s,
             handler_cancellation=True,
             shutdown_timeout=STOP_S,
         )
@@ -104,7 +111,7 @@ class HttpServer:
         loop = asyncio.get_running_loop()
         handshake = HANDSHAKE_S if tls else None
         server = await loop.create_server(
-            self._connection, sock=listener, ssl=tls, ssl_handshake_timeout=handshake, backlog=CONNECTIONS
+            self._connection, sock=listener, ssl=tls, ssl_handshake_timeout=handshake, backlog=self._most
         )
         self._servers.append(server)
 
@@ -116,7 +123,7 @@ class HttpServer:
     def _connection(self) -> asyncio.Protocol:
         """The protocol of a new connection."""
         server = self._runner.server if self._runner else None
-        if server is None or len(server.connections) >= CONNECTIONS:
+        if server is None or len(server.connections) >= self._most:
             return _TurnedAway()
         return server()
 
@@ -165,6 +172,14 @@ class HttpServer:
             response.headers[name] = value
         if "Cache-Control" not in response.headers:
             response.headers["Cache-Control"] = "no-store"
+
+
+def _most_connections() -> int:
+    """So many that neither they nor as many that are about to be turned away use the descriptors up: asyncio
+    accepts a whole backlog at once, and complains with a traceback for each that fails.
+    """
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(1, min(CONNECTIONS, (limit - min(OWN_DESCRIPTORS, limit // 2)) // 2))
 
 
 def make_server(

@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
@@ -47,6 +47,7 @@ class Services:
     ready: Callable[[], bool]
     reload: Callable[[], Awaitable[None]] | None
     """None when reloading over HTTP is not enabled. Raises OpticError."""
+    write_s: float = WRITE_S
 
 
 class Routes:
@@ -116,9 +117,39 @@ class Routes:
         headers = {"Content-Type": wanted.content_type, "Vary": "Accept, Accept-Encoding"}
         if accepts_gzip(request.headers.get("Accept-Encoding", "")):
             body = await scraper.compressed(device, openmetrics=wanted.openmetrics)
-            return await send(request, [body], headers | {"Content-Encoding": "gzip"})
+            return await self._send(request, [body], headers | {"Content-Encoding": "gzip"})
         with scraper.plain(device, openmetrics=wanted.openmetrics) as parts:
-            return await send(request, parts, headers)
+            return await self._send(request, parts, headers)
+
+    async def _send(
+        self, request: web.Request, parts: Sequence[bytes], headers: dict[str, str]
+    ) -> web.StreamResponse:
+        """Answer with bytes that exist already, without copying more of them than a slow reader takes."""
+        response = web.StreamResponse(headers=headers)
+        response.content_length = sum(map(len, parts))
+        if request.method == "HEAD":
+            return response
+        await response.prepare(request)
+
+        async def write() -> None:
+            for part in parts:
+                for at in range(0, len(part), CHUNK):
+                    await response.write(memoryview(part)[at : at + CHUNK] if len(part) > CHUNK else part)
+            await response.write_eof()
+
+        return await self._in_time(request, response, write())
+
+    async def _in_time(
+        self, request: web.Request, response: web.StreamResponse, writing: Awaitable[None]
+    ) -> web.StreamResponse:
+        """Let an answer be written, and cut the connection of whoever does not read it."""
+        try:
+            async with asyncio.timeout(self._services.write_s):
+                await writing
+        except (ConnectionError, TimeoutError):
+            if request.transport is not None:
+                request.transport.abort()
+        return response
 
     async def discovery(self, request: web.Request) -> web.StreamResponse:
         """Prometheus HTTP service discovery of the other devices."""
@@ -152,7 +183,7 @@ class Routes:
             await response.write(b"]" if found else b"[]")
             await response.write_eof()
 
-        return await _in_time(request, response, write())
+        return await self._in_time(request, response, write())
 
     async def port(self, request: web.Request) -> web.StreamResponse:
         """One reading with its history and events."""
@@ -200,7 +231,7 @@ class Routes:
         await response.prepare(request)
         self._services.events.add(client)
         try:
-            await _follow(client, response)
+            await _follow(client, response, self._services.write_s)
         except (ConnectionError, TimeoutError):
             if request.transport is not None:
                 request.transport.abort()
@@ -233,7 +264,7 @@ class Routes:
         return web.Response(text="the config was read again.\n")
 
 
-async def _follow(client: Client, response: web.StreamResponse) -> None:
+async def _follow(client: Client, response: web.StreamResponse, write_s: float) -> None:
     await response.write(b"retry: 2000\n\n")
     while not client.dropped:
         try:
@@ -241,7 +272,7 @@ async def _follow(client: Client, response: web.StreamResponse) -> None:
                 messages = await client.next()
         except TimeoutError:
             messages = b": still here\n\n"
-        async with asyncio.timeout(WRITE_S):
+        async with asyncio.timeout(write_s):
             for at in range(0, len(messages), CHUNK):
                 await response.write(messages[at : at + CHUNK])
 
@@ -252,34 +283,3 @@ def _page_files() -> list[Traversable]:
 
 def _json(document: object) -> web.Response:
     return web.Response(body=encode(document), content_type="application/json")
-
-
-async def send(request: web.Request, parts: Iterable[bytes], headers: dict[str, str]) -> web.StreamResponse:
-    """Answer with bytes that exist already, without copying more of them than a slow reader takes."""
-    parts = list(parts)
-    response = web.StreamResponse(headers=headers)
-    response.content_length = sum(map(len, parts))
-    if request.method == "HEAD":
-        return response
-    await response.prepare(request)
-
-    async def write() -> None:
-        for part in parts:
-            for at in range(0, len(part), CHUNK):
-                await response.write(memoryview(part)[at : at + CHUNK] if len(part) > CHUNK else part)
-        await response.write_eof()
-
-    return await _in_time(request, response, write())
-
-
-async def _in_time(
-    request: web.Request, response: web.StreamResponse, writing: Awaitable[None]
-) -> web.StreamResponse:
-    """Let an answer be written, and cut the connection of whoever does not read it."""
-    try:
-        async with asyncio.timeout(WRITE_S):
-            await writing
-    except (ConnectionError, TimeoutError):
-        if request.transport is not None:
-            request.transport.abort()
-    return response

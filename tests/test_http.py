@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import random
 import re
 import socket
 from collections.abc import AsyncIterator
@@ -20,6 +21,7 @@ from agent.state import LinkChanged, LinkState, SourceHealth
 from benchmarks.synthetic import Switch
 from exporters import http as http_module
 from exporters import listen
+from exporters.http import HttpServer
 from exporters.scrape import accepts_gzip, negotiate
 from tests.http_helpers import Served, alert, serving
 
@@ -468,6 +470,56 @@ async def test_a_bug_in_a_handler_is_one_line_and_a_log(
     assert "secret detail" in caplog.text
 
 
+def impatient(served: Served, *, idle_s: float = 60.0, write_s: float = 60.0) -> HttpServer:
+    """A second server over the same services, with shorter limits."""
+    services = replace(served.server.services, write_s=write_s)
+    return HttpServer(services, listen="127.0.0.1:0", idle_s=idle_s)
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET /metrics HT", b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nX-Slow: "])
+async def test_a_request_that_does_not_arrive_costs_its_connection(served: Served, begun: bytes) -> None:
+    server = impatient(served, idle_s=0.3)
+    await server.start()
+    reader, writer = await asyncio.open_connection(*server.addresses[0])
+    writer.write(begun)
+    async with asyncio.timeout(3):
+        assert await reader.read() == b""
+    writer.close()
+    await server.stop()
+
+
+async def test_an_answer_that_is_not_read_costs_its_connection(served: Served) -> None:
+    for moment in Switch(ports=512).readings(1.0):
+        served.hub.publish(moment)
+    server = impatient(served, write_s=0.5)
+    await server.start()
+    slow = socket.create_connection(server.addresses[0])
+    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    slow.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+    async with asyncio.timeout(5):
+        for there in (True, False):  # until it is there, and until it is cut
+            while bool(server.connections()) != there:  # noqa: ASYNC110  # it happens on a socket
+                await asyncio.sleep(0.05)
+    slow.close()
+    await server.stop()
+
+
+async def test_nothing_that_is_sent_makes_it_fail(served: Served) -> None:
+    rnd = random.Random(5)
+    paths = [
+        b"/probe?target=",
+        b"/api/v1/ports/",
+        b"/api/v1/ports?device=",
+        b"/page/",
+        b"/api/v1/summary?device=",
+        b"/",
+    ]
+    for _ in range(300):
+        path = rnd.choice(paths) + bytes(rnd.choice(b"%&=?/.\\a0\xff\xc3 +#") for _ in range(rnd.randrange(12)))
+        answer = await raw(served, b"GET " + path + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert answer.split(b" ")[1] in (b"200", b"400", b"404"), path
+
+
 @pytest.mark.parametrize(
     ("text", "want"),
     [
@@ -531,3 +583,14 @@ async def test_link_events_reach_the_summary(served: Served, client: aiohttp.Cli
     served.hub.publish(LinkChanged("leaf-17", "Ethernet0"))
     rows = cast("list[Json]", await get_json(client, served.url("/api/v1/summary?device=leaf-17")))
     assert (rows[0]["level"], rows[0]["link"], rows[0]["why"]) == ("down", "down", ["link down"])
+
+
+async def test_the_paths_that_are_walked_are_all_there_are(served: Served) -> None:
+    runner = served.server._runner
+    assert runner is not None
+    known = {resource.canonical for resource in runner.app.router.resources()}
+    walked = {path.partition("?")[0] for path in ROUTES}
+    assert known == {
+        "/-/reload",
+        *(re.sub(r"^/page/.+", "/page/{name}", re.sub(r"(/ports)/.+", r"\1/{port}", path)) for path in walked),
+    }
