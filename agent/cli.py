@@ -71,7 +71,10 @@ def build_parser() -> argparse.ArgumentParser:
     check.add_argument("--series", action="store_true", help="print how many series each profile exports a module")
 
     top = commands.add_parser("top", help="live terminal view of a running daemon")
-    top.add_argument("url", nargs="?", default="http://127.0.0.1:10800", metavar="URL")
+    top.add_argument(
+        "url", nargs="?", default="http://127.0.0.1:10800", metavar="URL", help="default: http://127.0.0.1:10800"
+    )
+    top.add_argument("--once", action="store_true", help="print one table of ports and alerts, and end")
 
     selftest = commands.add_parser(
         "selftest", help="hardware in the loop: conformance report on a module and its bus"
