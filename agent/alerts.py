@@ -31,6 +31,8 @@ from agent.rules import Count, FecCounter, Figure, Gate, Happening, Limit, Rule
 from agent.showing import Showing
 
 NO_LANES: Final[Mapping[int, float]] = {}
+PULLED_S: Final = 10.0
+"""A link falls at once when its module is pulled; that it is gone is known some polls later."""
 MOST_KINDS: Final = 1024
 """Sets of thresholds that are kept compiled."""
 INTENDED: Final = frozenset({DownCause.ADMIN, DownCause.MODULE_REMOVED, DownCause.CORRELATED})
@@ -77,7 +79,7 @@ class Alerts:
         for finding in findings:
             changed |= port.step(finding, at)
         port.vdm, port.lasers, port.fec = reading.vdm, reading.lasers, reading.fec
-        changed |= bool(port.measured) and port.lose(at.monotonic)
+        changed |= bool(port.measured) and (port.lose(at.monotonic) or port.hides())
         return self._showing.settle(port, at) if changed else []
 
     def poll_failed(self, event: PollFailed, at: Instant) -> list[AlertEvent]:
@@ -285,6 +287,10 @@ class Alerts:
             return []  # an empty cage is no news
         self._count(port, module=False)
         port.end_measured("the module is gone")
+        while port.flaps and at.monotonic - port.flaps[-1] <= PULLED_S:
+            port.flaps.pop()  # the link fell with its module: that is no flap
+        for finding in port.flap_findings(self._on[Happening.LINK_FLAP], at.monotonic):
+            port.step(finding, at)
         port.failures, port.last, port.judge, port.vdm, port.lasers, port.fec = 0, None, None, (), (), {}
         for rule in self._on[Happening.MODULE_UNREADABLE]:
             port.step(Finding(rule, 0, holds=False), at)

@@ -43,6 +43,8 @@ class Instance:
     """The last verdict was that it holds (not: somewhere between its firing and its clear level)."""
     counted: bool = False
     """Its onset was counted for correlation."""
+    hidden_at: float = -inf
+    """When another one last spoke for it: what a reading says it has to say again after that."""
     held_until: float | None = None
     """Waiting for company until then."""
     expires: float = inf
@@ -179,6 +181,13 @@ class Port:
                 lost = True
         return lost
 
+    def hides(self) -> bool:
+        """True when something that readings drive fires and is not shown: this reading may bring it up."""
+        return any(
+            instance.firing and key not in self.shown and not isinstance(instance.rule.watch, Happening)
+            for key, instance in self.live.items()
+        )
+
     def flap_findings(self, rules: Iterable[Rule], now: float) -> list[Finding]:
         """The ladder of flap counts."""
         while self.flaps and now - self.flaps[0] >= DAY_S:
@@ -236,7 +245,7 @@ SHUT_MEANS: Final[Mapping[Gate | None, str]] = {
 }
 
 
-def visible(port: Port, rung: Mapping[str, int]) -> dict[Key, Instance]:
+def visible(port: Port, rung: Mapping[str, int], now: float) -> dict[Key, Instance]:
     """What of the firing instances is worth showing: the top of each ladder, nothing new that another implies."""
     firing = {key: instance for key, instance in port.live.items() if instance.firing}
     if len(firing) < 2:
@@ -250,15 +259,17 @@ def visible(port: Port, rung: Mapping[str, int]) -> dict[Key, Instance]:
     lanes: dict[str, set[int]] = {}
     for name, lane in firing:
         lanes.setdefault(name, set()).add(lane)
-    return {
-        key: instance
-        for key, instance in firing.items()
-        if (not instance.rule.ladder or top[instance.rule.ladder, instance.lane] is instance)
-        and (
-            key in port.shown  # said before what implies it: taking it back would be one more message
-            or not any(_implies(lanes.get(name, set()), instance.lane) for name in instance.rule.implied_by)
-        )
-    }
+    shown: dict[Key, Instance] = {}
+    for key, instance in firing.items():
+        if instance.rule.ladder and top[instance.rule.ladder, instance.lane] is not instance:
+            continue
+        implied = any(_implies(lanes.get(name, set()), instance.lane) for name in instance.rule.implied_by)
+        # What was said before what implies it stays: taking it back would be one more message.
+        if implied and key not in port.shown:
+            instance.hidden_at = now
+        else:
+            shown[key] = instance
+    return shown
 
 
 def _implies(lanes: set[int], lane: int) -> bool:

@@ -39,6 +39,7 @@ READY: Final = frozenset({Gate.MODULE_READY})
 TRANSMITS: Final = frozenset({Gate.MODULE_READY, Gate.DATA_PATH_ACTIVATED, Gate.TX_ENABLED})
 RECEIVES: Final = frozenset({Gate.MODULE_READY, Gate.DATA_PATH_ACTIVATED, Gate.ADMIN_UP})
 CARRIES: Final = RECEIVES | {Gate.LINK_UP}
+NO_LIGHT: Final = frozenset({"rx_los"})
 DARK: Final = frozenset({"rx_los", "link_down"})
 
 BER_MEDIA: Final = Observable(("pre_fec_ber_current_media_input", "pre_fec_ber_avg_media_input"))
@@ -82,6 +83,7 @@ def _threshold_rules() -> list[Rule]:
             hold_off_s=FLAG_HOLD_OFF_S,
             gates=gates,
             ladder=f"{quantity.name}_{bound.split('_', maxsplit=1)[0]}",
+            implied_by=NO_LIGHT if quantity is q.RX_POWER else frozenset(),
         )
         for quantity, clear, gates in _ALARMED
         for bound, severity, text in _BOUNDS
@@ -212,17 +214,17 @@ _EVENTS: Final = (
     ),
     Rule(
         "link_flap", Happening.LINK_FLAP, Count(((1, DAY_S),)), "warning",
-        "the link flapped {value} times in 24 hours", ladder="link_flap", implied_by=frozenset({"link_down"}),
+        "the link flapped (in 24 hours: {value})", ladder="link_flap", implied_by=frozenset({"link_down"}),
         unit="flaps",
     ),
     Rule(
         "link_flapping", Happening.LINK_FLAP, Count(((3, DAY_S), (2, HOUR_S))), "critical",
-        "the link keeps flapping: {value} times in 24 hours", ladder="link_flap", unit="flaps",
+        "the link keeps flapping (in 24 hours: {value})", ladder="link_flap", unit="flaps",
         implied_by=frozenset({"link_down"}),
     ),
     Rule(
         "link_flap_storm", Happening.LINK_FLAP, Count(((5, 10.0),)), "critical",
-        "the link flaps all the time: {value} times in 24 hours, {threshold} or more in ten seconds",
+        "the link flaps all the time: {threshold} times in ten seconds (in 24 hours: {value})",
         hold_off_s=60.0, ladder="link_flap", unit="flaps",
     ),
 )  # fmt: skip

@@ -84,7 +84,7 @@ class Showing:
         used = self.used.get(port.device, 0)
         worth: Mapping[Key, Instance] = {}
         if any(not i.counted for i in port.live.values() if i.firing):
-            worth = visible(port, self._rung)
+            worth = visible(port, self._rung, at.monotonic)
         for instance in worth.values():
             name, began = instance.rule.name, instance.fired
             if instance.counted or began is None:
@@ -120,7 +120,7 @@ class Showing:
 
     def _say(self, port: Port, at: Instant) -> list[AlertEvent]:
         self._forgive(port, at)
-        wanted = self._wanted(port)
+        wanted = self._wanted(port, at.monotonic)
         out: list[AlertEvent] = []
         new = [instance for key, instance in wanted.items() if key not in port.shown]
         for instance in sorted(new, key=lambda i: -SEVERITY_ORDER[i.rule.severity]):
@@ -137,19 +137,19 @@ class Showing:
         self._schedule(port, at.monotonic)
         return out
 
-    def _wanted(self, port: Port) -> dict[Key, Instance]:
+    def _wanted(self, port: Port, now: float) -> dict[Key, Instance]:
         if self.correlator.speaks_for(port.device, port.name):
             return {}
         quiet = self.correlator.quiet_until(port.device, port.name)
         return {
             key: instance
-            for key, instance in visible(port, self._rung).items()
+            for key, instance in visible(port, self._rung, now).items()
             if key in port.shown
             or (
                 instance.held_until is None
                 and instance.beyond
-                # Its last polls may still speak of the incident; what its link says counts at once.
-                and (instance.seen >= quiet or isinstance(instance.rule.watch, Happening))
+                # Its last polls may still speak of what is over; what its link says counts at once.
+                and (instance.seen > max(quiet, instance.hidden_at) or isinstance(instance.rule.watch, Happening))
             )
         }
 

@@ -447,3 +447,44 @@ def test_the_first_message_of_a_fall_shows_the_last_sample_before_it() -> None:
             "module_state": "ModuleReady",
         }
     ]
+
+
+def test_a_dark_lane_is_one_alert_and_a_dark_port_with_its_link_down_too() -> None:
+    engine = Alerts(BUILTIN_RULES)
+    engine.judge(reading(0), at(0))
+    dark = {q.RX_LOS: 0b0010, q.RX_CDR_LOL: 0b0010}
+    assert said(engine.judge(reading(1, rx=lanes(0.0005, lane2=0.0), lane_flags=dark), at(1))) == [
+        ("rx_los", 2, "firing")
+    ]
+    other = Alerts(BUILTIN_RULES)
+    other.judge(reading(0), at(0))
+    other.link_event(edge(1, up=False), at(1))
+    flags = {q.RX_LOS: 0b1111, q.RX_CDR_LOL: 0b1111}
+    assert other.judge(reading(2, rx=0.0, lane_flags=flags), at(2)) == []
+    # The link is back before the next poll: what the last one said is not brought up again.
+    assert said(other.link_event(edge(3, up=True), at(3))) == [
+        ("link_flap", 0, "firing"),
+        ("link_down", 0, "resolved"),
+    ]
+    assert other.judge(reading(4), at(4)) == []
+    assert said(until(other, 60)) == []
+
+
+def test_what_lasts_when_the_link_is_back_is_said() -> None:
+    engine = Alerts(BUILTIN_RULES)
+    engine.judge(reading(0), at(0))
+    engine.link_event(edge(1, up=False), at(1))
+    engine.judge(reading(2, lane_flags={q.RX_LOS: 0b0001}), at(2))
+    engine.link_event(edge(3, up=True), at(3))
+    assert said(engine.judge(reading(4, lane_flags={q.RX_LOS: 0b0001}), at(4))) == [("rx_los", 1, "firing")]
+
+
+def test_a_link_that_fell_with_its_module_did_not_flap() -> None:
+    engine = Alerts(BUILTIN_RULES)
+    engine.judge(reading(0), at(0))
+    engine.link_event(edge(10, up=False), at(10))
+    engine.module_event(module_event(13, ModuleChange.REMOVED, previous="S1"), at(13))
+    engine.module_event(module_event(60, ModuleChange.INSERTED, serial="S1"), at(60))
+    told = engine.link_event(edge(62, up=True), at(62))
+    assert said(told) == [("link_down", 0, "resolved")]
+    assert list(engine.active()) == []
