@@ -25,6 +25,8 @@ MEMORY_BYTES: Final = 16_000_000
 SPARE_PAGES: Final = 512
 """Free pages kept for what comes next."""
 AGE_CHECK_S: Final = 60.0
+CLOCK_SET: Final = 1_577_836_800.0
+"""2020: a message from before it was put while nobody had set the clock, so its age cannot be told."""
 RETRY_S: Final = 10.0
 """Seconds between two tries with a disk that failed."""
 _CREATE: Final = """
@@ -176,7 +178,9 @@ class Store:
         drops: list[Drop] = []
         if now - self._aged_at >= AGE_CHECK_S or now < self._aged_at:
             self._aged_at = now
-            drops += self._drop("expired", "time < ? - ? * (1 << severity)", (now, self._limits.age_s), "id", -1)
+            old = "time < ? - ? * (1 << severity) AND NOT (time < ? AND ? >= ?)"
+            arguments = (now, self._limits.age_s, CLOCK_SET, now, CLOCK_SET)
+            drops += self._drop("expired", old, arguments, "id", -1)
         for _ in range(64):
             excess = self._excess()
             if excess <= 0:
