@@ -104,12 +104,12 @@ def bus_path(name: str) -> str:
 class _Combined:
     """The messages of a combined transfer and the memory they point to: made once, filled in for each."""
 
-    __slots__ = ("_answer_at", "_array", "_both", "_only", "_out_at", "_read", "_write", "answer", "out")
+    __slots__ = ("_array", "_both", "_only", "_out_at", "_read", "_write", "answer", "out")
 
     def __init__(self) -> None:
         self.out = ctypes.create_string_buffer(_OUT_MAX)
         self.answer = ctypes.create_string_buffer(_ANSWER_MAX)
-        self._out_at, self._answer_at = ctypes.addressof(self.out), ctypes.addressof(self.answer)
+        self._out_at = ctypes.addressof(self.out)
         self._array = (linux.i2c_msg * 2)()
         self._write, self._read = self._array
         self._write.buf = ctypes.cast(self.out, ctypes.POINTER(ctypes.c_char))
@@ -134,7 +134,7 @@ class _Combined:
 
     def answered(self, n: int) -> bytes:
         """The bytes that were read."""
-        return ctypes.string_at(self._answer_at, n)
+        return self.answer.raw[:n]
 
 
 class LinuxI2cBus:
@@ -159,6 +159,8 @@ class LinuxI2cBus:
         self._chunk = chunk
         self._fd: int | None = None
         self._funcs = 0
+        self._plain = False
+        """It takes I2C messages as they are."""
         self._slave = -1
         self._combined: _Combined | None = None
         self._generation = 0
@@ -206,7 +208,7 @@ class LinuxI2cBus:
         fd = self._fd
         if fd is None:
             fd = self._open()
-        if not self._funcs & linux.I2cFunc.I2C:
+        if not self._plain:
             return self._smbus_transfer(fd, address, out, n)
         chunk = self._chunk or n
         if n <= chunk:
@@ -225,6 +227,7 @@ class LinuxI2cBus:
             self._calls.close(fd)
             raise
         self._fd, self._funcs = fd, funcs.value
+        self._plain = bool(self._funcs & linux.I2cFunc.I2C)
         return fd
 
     # -- plain I2C ----------------------------------------------------------------------------------------
