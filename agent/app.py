@@ -5,6 +5,7 @@ speaks (hub, alert book, outlets) stays for the whole run.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -349,6 +350,8 @@ def _sources(wanted: opening.Wanted) -> set[str]:
 
 def _state_dir(config: Config) -> Path | None:
     if config.agent.state_dir is not None:
+        with contextlib.suppress(OSError):  # whoever writes there says what is wrong with it
+            config.agent.state_dir.mkdir(parents=True, exist_ok=True)
         return config.agent.state_dir
     given = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
     return Path(given) if given else None
