@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 
+from agent.errors import ModuleAbsent
 from agent.model import (
     AlertEvent,
     HostCounters,
@@ -64,9 +65,10 @@ class _Port:
         self.status(state)
         if event.present:
             self._module.stale()
-            self.error(event.trouble.reason)
         else:
             self.gone()
+        if event.trouble.reason != ModuleAbsent.reason:  # an empty cage is no error, a bus that is not there is
+            self.error(event.trouble.reason)
 
     def status(self, state: PortState) -> None:
         """Show presence and swaps."""

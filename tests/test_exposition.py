@@ -599,3 +599,10 @@ def test_the_metrics_reference_is_fresh() -> None:
     script = Path(__file__).parent.parent / "scripts" / "gen-metrics"
     done = subprocess.run([sys.executable, script, "--check"], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_bus_that_is_not_there_is_an_error_an_empty_cage_is_none() -> None:
+    scraped = Scraped()
+    for port, reason in (("Ethernet0", "bus_gone"), ("Ethernet1", "absent")):
+        scraped.hub.publish(PollFailed("leaf-17", port, 1.0, present=False, trouble=Trouble(reason, "")))
+    assert scraped.of("xcvr_poll_errors_total") == {"reason=bus_gone": 1.0}
