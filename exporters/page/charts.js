@@ -84,8 +84,8 @@ export function laneChart(key, points, bounds) {
     ...zones(bounds, span, width, y), ...bars, ...lines(bounds, y, width, key, span));
   chart.style.maxWidth = `${(width + 44) * 1.25}px`;
   const names = [...new Set(points.flatMap(([, , flags]) => flags))].map((flag) => flag.replaceAll("_", " "));
-  const flags = names.length ? el("small", { class: "flags" }, `● ${names.join(", ")}`) : null;
-  return el("figure", { class: "lanes" }, el("figcaption", {}, QUANTITIES[key].label, el("small", {}, ` ${QUANTITIES[key].unit}`), flags), chart);
+  const flags = names.length ? el("p", { class: "flags" }, `● ${names.join(", ")}`) : null;
+  return el("figure", { class: "lanes" }, el("figcaption", {}, QUANTITIES[key].label, el("small", {}, ` ${QUANTITIES[key].unit}`)), chart, flags);
 }
 
 // One value on a scale from left to right.

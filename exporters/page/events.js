@@ -6,7 +6,7 @@ import { sparkline, svg } from "./charts.js";
 const MANY = 30;
 let all = false;
 
-const isLink = (event) => event.rule === "link" || event.rule.startsWith("link");
+const isLink = (event) => event.rule === "link" || event.rule === "link_down";
 
 // `events` are alert documents, oldest first.
 export function timeline(events) {
