@@ -222,6 +222,12 @@ def _sample(sample: VdmSample) -> VdmDocument:
 
 def _laser(laser: Laser) -> dict[str, object]:
     state: dict[str, object] = {"state": laser.state} if laser.state else {}
+    if laser.enabled is not None:
+        state["enabled"] = laser.enabled
+    if laser.fiber:
+        state["fiber"] = laser.fiber
+    if laser.fiber_checked is not None:
+        state["fiber_checked"] = laser.fiber_checked
     feeds: dict[str, object] = {"feeds": list(laser.feeds)} if laser.feeds else {}
     return {"laser": laser.laser, **state, **_values(laser.values), "flags": list(laser.flags), **feeds}
 

@@ -61,15 +61,19 @@ class Freezer:
         self._failures = 0
 
     def freeze(self, banks: Sequence[int], reads: Reads) -> None:
-        """Ask all these banks to freeze and wait for it; what goes wrong is noted in `reads`."""
+        """Ask these banks to freeze and wait for it; what goes wrong is noted in `reads`.
+
+        The first is asked for all of them; only those that do not follow it are asked themselves.
+        """
         if self._failures >= TRIES:
             return
         try:
-            for bank in banks:
-                control = self._read(FREEZE_CONTROL, bank) & ~_REQUEST
-                self._held[bank] = control  # before the write: one that fails may have arrived
-                self._write(bank, control | _REQUEST)
+            self._ask(banks[:1])
             confirmed = self._confirmed(_FROZEN)
+            others = [bank for bank in banks[1:] if not self._read(FREEZE_STATUS, bank) & _FROZEN]
+            if confirmed and others:
+                self._ask(others)
+                confirmed = self._confirmed(_FROZEN)
         except (NotPermitted, Unsupported) as exc:
             self._held.clear()  # nothing reached the module
             self._failures = TRIES
@@ -94,6 +98,12 @@ class Freezer:
         self._held.clear()
         if not confirmed:
             self._failed(reads, f"the module did not say within {LIMIT_S:g} s that VDM runs again")
+
+    def _ask(self, banks: Sequence[int]) -> None:
+        for bank in banks:
+            control = self._read(FREEZE_CONTROL, bank) & ~_REQUEST
+            self._held[bank] = control  # before the write: one that fails may have arrived
+            self._write(bank, control | _REQUEST)
 
     def _read(self, span: Span, bank: int) -> int:
         return self._timed(lambda: self._memory.read(span._replace(bank=bank)))[0]

@@ -536,3 +536,37 @@ def test_any_bytes_on_any_page(identifier: int, seed: int, short: int) -> None:
                 plan.decode([None] * len(plan.spans)),
             ):
                 assert "" not in values.unread
+
+
+def test_saved_descriptors_count_without_the_page_that_says_how_many() -> None:
+    memory = Memory()
+    whole = with_vdm("0005 0105", "1580 1600").memory(CmisMap())
+    for span in whole.spans():
+        data = whole.get(span)
+        if span.page != 0x2F and data is not None:
+            memory.put(span, data)
+    memory.put(Span(128, 128, 0x20), bytes.fromhex("00050105").ljust(128, b"\0"))
+    memory.put(Span(128, 128, 0x24), bytes.fromhex("15801600").ljust(128, b"\0"))
+    found = CmisMap().describe(memory).plan(slow=True).decode_memory(memory)
+    assert [(one.observable, one.lane, one.value) for one in found.vdm] == [
+        ("snr_media_input", 1, 21.5),
+        ("snr_media_input", 2, 22.0),
+    ]
+
+
+def test_zr_without_a_tunable_laser_may_be_coherent() -> None:
+    image = Image()
+    image.set(0, 85, "02 113F8101 FF")  # 400ZR, single wavelength
+    image.set(0x35, 158, "0150")
+    image.set(0x40, 128, "11")
+    assert image.read().coherent["osnr_db"].get("avg") == 33.6
+    image.set(0, 85, "02 111C8401 FF")  # 400GBASE-DR4
+    assert image.read().coherent == {}
+
+
+def test_a_cable_that_counts_no_media_lanes_has_those_of_the_host() -> None:
+    image = Image()
+    image.set(0, 85, "04 11038001 FF")  # active cable, 8 host lanes, media lanes not given
+    image.set(0x01, 160, "04")
+    image.set(0x11, 186, "2710" * 8)
+    assert image.read().lanes[q.RX_POWER] == dict.fromkeys(range(1, 9), 0.001)

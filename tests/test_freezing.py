@@ -145,7 +145,7 @@ def test_never_on_a_module_that_does_not_advertise_it_nor_one_that_is_not_at_wor
     assert cage.writes == []
 
 
-def test_every_bank_is_frozen_and_let_go() -> None:
+def test_banks_that_do_not_follow_the_first_are_frozen_themselves() -> None:
     cage = Cage(image(banks=2))
     first = cage.poll()
     assert first.values is not None
@@ -153,6 +153,22 @@ def test_every_bank_is_frozen_and_let_go() -> None:
     assert sorted(found) == [(1, 6.83e-12), (9, 6.83e-12)]
     assert cage.module.freezes == [(0, 0xC1), (1, 0xC1), (0, 0x41), (1, 0x41)]
     assert cage.writes == ["90c1", "90c1", "9041", "9041"]
+
+
+def test_banks_that_follow_the_first_are_not_written_to() -> None:
+    cage = Cage(image(banks=2))
+    written = cage.module.write
+
+    def follow(address: int, data: bytes) -> int | None:
+        taken = written(address, data)
+        status = cage.module.get(Span(145, 1, 0x2F))
+        if cage.module.frozen:
+            cage.module.put(Span(145, 1, 0x2F, 1), b"\x80" if status == b"\0" else status)
+        return taken
+
+    cage.module.write = follow  # type: ignore[method-assign]  # the test plays a module with one freeze for all
+    assert cage.poll().troubles == ()
+    assert cage.module.freezes == [(0, 0xC1), (0, 0x41)]
 
 
 def test_a_freeze_that_never_completes_costs_a_second_and_no_value() -> None:

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from agent import quantities as q
 from agent.maps import cmis_fields as f
+from agent.maps import sff8024
 from agent.memory import Memory, Span
 from agent.model import Stats
 from agent.plan import Draft
@@ -82,6 +83,9 @@ MEASURES: Final = (
 )  # fmt: skip
 """Page 35h. The bits of page 42h rest on one source; those for minimum and maximum are not settled and not used."""
 
+_LINK: Final = Span(128, 114, 0x35)
+_SMF: Final = 2
+_ZR: Final = frozenset(code for code, one in sff8024.MEDIA_INTERFACES[_SMF].items() if "ZR" in one.name)
 _COUNTERS: Final = "5Q5I"
 """Pages 34h and 3Ah: bits, bits of a sub-interval, corrected bits (sum, min, max); the same for frames."""
 FEC_MEDIA: Final = Field(
@@ -138,7 +142,7 @@ FLAGS: Final = (
 
 def static_spans(memory: Memory) -> Iterator[Span]:
     """The advertising pages of a coherent module, and the byte that tells on one that might be."""
-    if not ADVERTISED.read(memory) and memory.byte(f.MEDIA_TECHNOLOGY.offset) not in _TUNABLE_TECHNOLOGIES:
+    if not ADVERTISED.read(memory) and not _may_be(memory):
         return
     yield REVISION.span()
     if coherent(memory):
@@ -153,12 +157,21 @@ def coherent(memory: Memory) -> bool:
     """
     if ADVERTISED.read(memory) is not False:
         return bool(ADVERTISED.read(memory))
-    if memory.byte(f.MEDIA_TECHNOLOGY.offset) not in _TUNABLE_TECHNOLOGIES:
+    if not _may_be(memory):
         return False
     revision = memory.byte(REVISION.offset, REVISION.page)
     if revision is not None:
         return revision not in (0x00, 0xFF)
-    return any((memory.get(MEASURES[0].field.span()) or b"").strip(b"\xff"))
+    return any((memory.get(_LINK) or b"").strip(b"\xff"))
+
+
+def _may_be(memory: Memory) -> bool:
+    """By what it launches, or what it says that it can be used for: a tunable laser, or ZR of any kind."""
+    if memory.byte(f.MEDIA_TECHNOLOGY.offset) in _TUNABLE_TECHNOLOGIES:
+        return True
+    if memory.byte(f.MEDIA_TYPE.offset) != _SMF:
+        return False
+    return not _ZR.isdisjoint((memory.get(f.APPLICATIONS_1_8.span()) or b"")[1::4])
 
 
 def flag_items(memory: Memory) -> list[Item]:

@@ -82,7 +82,7 @@ def lanes(memory: Memory, used: list[Application], identifier: int, banks: int) 
     for one in used:
         starts = one.get("host_lane_assignment", 0) or 1
         host |= _reach(starts, one.get("host_lanes", 0))
-        count = one.get("media_lanes", 0)
+        count = one.get("media_lanes", 0) or one.get("host_lanes", 0)  # cables do not say: a lane for each
         assigned = one.get("media_lane_assignment", 0)
         media |= _reach(assigned, count) if assigned else min(_ALL, (1 << count * starts.bit_count()) - 1)
     if not used:

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import takewhile
 from typing import Final, NamedTuple
 
 from agent import quantities as q
@@ -29,6 +30,7 @@ _SAMPLES: Final = 0x24
 _THRESHOLDS: Final = 0x28
 _FLAGS: Final = 0x2C
 _INSTANCES: Final = 64
+_MOST_GROUPS: Final = 4
 _MODULE_WIDE: Final = 15
 _LANES: Final = 8
 _CUSTOM: Final = range(100, 128)
@@ -141,8 +143,12 @@ def static_spans(memory: Memory) -> Iterator[Span]:
 
 
 def _groups(memory: Memory) -> int:
+    """As many as the module says; where that page was not saved, as many as there are descriptors of."""
     raw = memory.get(GROUPS.span())
-    return 0 if raw is None else GROUPS.raw(raw)[0] + 1
+    if raw is not None:
+        return GROUPS.raw(raw)[0] + 1
+    saved = (Span(128, 128, _DESCRIPTORS + group) in memory for group in range(_MOST_GROUPS))
+    return sum(1 for _ in takewhile(bool, saved))
 
 
 def instances(
