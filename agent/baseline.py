@@ -38,13 +38,17 @@ LEAST_COMMISSIONING_POINTS: Final = 30
 RECENT_HOURS: Final = 12
 DAYS_KEPT: Final = 30
 LEAST_DAYS: Final = 10
+MAD_TO_SIGMA: Final = 1.4826
+UNREST_SIGMAS: Final = 5.0
+"""A change within so many standard deviations of the first week counts as none: the port is that restless."""
 FIT_POINTS: Final = 56
 FIT_SPAN_C: Final = 3.0
 """With less change of temperature its influence cannot be told."""
 FIT_STEP_C: Final = 1.0
 BETTER_DB: Final = 0.5
 BETTER_BIAS: Final = 0.05
-"""So much better for two days is a new baseline (bias: logarithm, 5 %)."""
+"""So much better for a week is a new baseline (bias: logarithm, 5 %); sooner it may be mere unrest."""
+FOLLOW_DAYS: Final = 7
 DARK_DBM: Final = -30.0
 BER_FLOOR: Final = -12.0
 BER_MATTERS: Final = -8.0
@@ -91,6 +95,8 @@ class PortBaseline:
     """Of the hours of the commissioning."""
     baseline: "array[float]" = field(default_factory=_none)
     per_kelvin: "array[float]" = field(default_factory=_none)
+    unrest: "array[float]" = field(default_factory=_none)
+    """How much each series moved about in the first week: as a standard deviation, from its median deviation."""
     slopes: dict[Key, Slope] = field(default_factory=dict[Key, Slope])
     """Drifts whose sign is certain."""
     dirty: bool = False
@@ -105,6 +111,7 @@ class PortBaseline:
                 table.widen(len(self.keys))
             self.baseline.append(NONE)
             self.per_kelvin.append(0.0)
+            self.unrest.append(0.0)
         return index
 
 
@@ -231,7 +238,9 @@ def _set_baseline(port: PortBaseline, index: int, pairs: list[tuple[float, float
         some = slopes(thinned(temperatures, FIT_POINTS), thinned(values, FIT_POINTS), least_dx=FIT_STEP_C)
         port.per_kelvin[index] = median(some) if some else 0.0
     slope = port.per_kelvin[index]
-    port.baseline[index] = median([value - slope * (t - port.reference) for t, value in pairs])
+    level = [value - slope * (t - port.reference) for t, value in pairs]
+    usual = port.baseline[index] = median(level)
+    port.unrest[index] = MAD_TO_SIGMA * median([abs(value - usual) for value in level])
 
 
 def _end_day(port: PortBaseline) -> None:
@@ -246,7 +255,7 @@ def _end_day(port: PortBaseline) -> None:
     for key, index in port.keys.items():
         days = port.days.whole(index)
         known = [(number, value) for number, value in zip(port.numbers, days, strict=True) if not isnan(value)]
-        _follow_up(port, key[0], index, [value for _, value in known[-2:]])
+        _follow_up(port, key[0], index, [value for _, value in known[-FOLLOW_DAYS:]])
         slope = theil_sen([n for n, _ in known], [v for _, v in known]) if len(known) >= LEAST_DAYS else None
         if slope is not None and slope.certain:
             port.slopes[key] = slope
@@ -257,7 +266,7 @@ def _end_day(port: PortBaseline) -> None:
 def _follow_up(port: PortBaseline, name: str, index: int, last: list[float]) -> None:
     """A cleaned connector or another patch cord made it better: that is the new baseline."""
     baseline = port.baseline[index]
-    if isnan(baseline) or len(last) < 2:
+    if isnan(baseline) or len(last) < FOLLOW_DAYS:
         return
     if name in {q.RX_POWER.name, q.TX_POWER.name} and min(last) > baseline + BETTER_DB:
         port.baseline[index] = min(last)
@@ -276,6 +285,8 @@ def _figures(port: PortBaseline, thresholds: Mapping[Quantity, Bounds]) -> Figur
             continue
         now = median(recent)
         change = now - port.baseline[index]
+        if abs(change) < UNREST_SIGMAS * port.unrest[index]:
+            change = 0.0
         if name == q.TX_BIAS.name:
             found.setdefault("tx_bias_change_ratio", {})[lane] = exp(change) - 1.0
         elif name == BER:

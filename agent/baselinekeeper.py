@@ -31,12 +31,13 @@ _CREATE: Final = """
 CREATE TABLE IF NOT EXISTS baseline (
     device TEXT, port TEXT, serial TEXT, begun REAL, shift REAL, hour INTEGER, day INTEGER, reference REAL,
     commissioned INTEGER, keys TEXT, slopes TEXT, hours BLOB, today BLOB, days BLOB, numbers BLOB,
-    temperatures BLOB, baseline BLOB, per_kelvin BLOB, PRIMARY KEY (device, port)
+    temperatures BLOB, baseline BLOB, per_kelvin BLOB, unrest BLOB, PRIMARY KEY (device, port)
 )
 """
-_PUT: Final = "INSERT OR REPLACE INTO baseline VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_PUT: Final = "INSERT OR REPLACE INTO baseline VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 Row = tuple[
-    str, str, str, float, float, int, int, float, int, str, str, bytes, bytes, bytes, bytes, bytes, bytes, bytes
+    str, str, str, float, float, int, int, float, int, str, str, bytes, bytes, bytes, bytes, bytes, bytes, bytes,
+    bytes,
 ]  # fmt: skip
 
 
@@ -120,7 +121,7 @@ def _to_row(device: str, name: str, port: PortBaseline) -> Row:
         device, name, port.serial, port.begun, port.offset, port.hour, port.day, port.reference,
         int(port.commissioned), json.dumps(list(port.keys)), json.dumps(slopes),
         port.hours.data.tobytes(), port.today.data.tobytes(), port.days.data.tobytes(), port.numbers.tobytes(),
-        port.temperatures.tobytes(), port.baseline.tobytes(), port.per_kelvin.tobytes(),
+        port.temperatures.tobytes(), port.baseline.tobytes(), port.per_kelvin.tobytes(), port.unrest.tobytes(),
     )  # fmt: skip
 
 
@@ -130,14 +131,14 @@ def _from_row(row: Row) -> PortBaseline:
     names = [(str(name), int(lane)) for name, lane in json.loads(keys)]
     width = len(names)
     hours, today, days = (Rows(width, blob) for blob in blobs[:3])
-    numbers, temperatures, baseline, per_kelvin = map(_array, blobs[3:])
+    numbers, temperatures, baseline, per_kelvin, unrest = map(_array, blobs[3:])
     port = PortBaseline(
         serial, begun, shift, hour=hour, day=day, reference=reference, commissioned=bool(commissioned),
         keys={key: index for index, key in enumerate(names)}, samples=Rows(width), hours=hours, today=today,
         days=days, numbers=numbers, temperatures=temperatures, baseline=baseline, per_kelvin=per_kelvin,
-        slopes={(str(name), int(lane)): Slope(*bounds) for name, lane, *bounds in json.loads(slopes)},
+        unrest=unrest, slopes={(str(name), int(lane)): Slope(*bounds) for name, lane, *bounds in json.loads(slopes)},
     )  # fmt: skip
-    if not len(baseline) == len(per_kelvin) == width or len(days) != len(numbers):
+    if {len(baseline), len(per_kelvin), len(unrest)} != {width} or len(days) != len(numbers):
         raise ValueError("tables do not fit together")
     return port
 

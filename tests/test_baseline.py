@@ -225,8 +225,8 @@ def test_another_module_begins_anew() -> None:
 def test_a_cleaned_connector_is_the_new_baseline() -> None:
     baselines = Baselines()
     commissioned(baselines)
-    feed(baselines, (sample(day, rx_dbm=-2.0) for day in days(8.3, 13)))
-    figures = last(feed(baselines, (sample(day, rx_dbm=-3.2) for day in days(13, 15))))
+    feed(baselines, (sample(day, rx_dbm=-2.0) for day in days(8.3, 17)))
+    figures = last(feed(baselines, (sample(day, rx_dbm=-3.2) for day in days(17, 19))))
     assert figures["rx_power_change_db"][1] == pytest.approx(-1.2, abs=0.03)
 
 
