@@ -72,6 +72,8 @@ class BusLoop:
         self._wake_at = math.inf
         self._up = True
         self._flying = 0
+        self._settled = False
+        """Every port was polled once: while modules are identified, nobody else is late."""
         self._running = False
         self._bug: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop
@@ -189,10 +191,11 @@ class BusLoop:
         events = [each for event in polled.events for each in self._owner.engines.divide(event)]
         for event in events:
             self._hub.publish(event)
-        self._hub.publish(PollTiming(self.name, polled.bus_s, overruns if port.polled else 0, polled.work_s))
+        self._hub.publish(PollTiming(self.name, polled.bus_s, overruns if self._settled else 0, polled.work_s))
         self._answer(port, events)
         if not port.polled:
             port.polled = True
+            self._settled = all(each.polled for each in self.ports)
             self._owner.first_poll()
 
     def _hung(self, port: PortTurn, why: str, *, bus_s: float = 0.0, bus_failed: bool = True) -> Polled:

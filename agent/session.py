@@ -6,21 +6,23 @@ are made here; which page is selected for them is the driver's business.
 """
 
 import contextlib
-import math
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
 from agent.errors import DecodeError, DriverError
 from agent.freezing import Freezer
 from agent.identification import IDENTIFIER, Identification, Identify, Meter, Reads
+from agent.known import Intervals, Known, Refresh, hand_of, other_hand, who, without_monitors
 from agent.latches import with_flags
-from agent.maps.api import Description, Freezable, Plan, Values, overlay
+from agent.maps.api import Description, Freezable, Values, overlay
 from agent.memory import ModuleMemory, Parks, Shape, Span
 from agent.model import Module, ModuleChange, Trouble
-from agent.plausibility import Plausibility, blank, floating
-from agent.quantities import DATA_PATH_STATE_CHANGED, MODULE_STATE_CHANGED, SUPPLY_VOLTAGE, TEMPERATURE, TX_BIAS
+from agent.plausibility import blank, floating
+from agent.quantities import DATA_PATH_STATE_CHANGED, MODULE_STATE_CHANGED
+
+__all__ = ["Intervals", "ModuleSession", "Refresh"]
 
 _READY: Final = "ModuleReady"
 EXCHANGE_S: Final = 1.9
@@ -29,64 +31,6 @@ ABSENT_CALLS: Final = 3
 """A module that acknowledges nothing in so many calls one after the other is gone."""
 PATIENCE: Final = (8, 0.005)
 """Tries for an acknowledge of a module that was there, and seconds between them: CMIS allows 10 ms of silence."""
-
-
-@dataclass(frozen=True, slots=True)
-class Intervals:
-    """How often what is read, in seconds."""
-
-    slow_s: float = 60.0
-    identity_s: float = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Refresh:
-    """What one call found. Without `values` there is no reading, and `failure` says why."""
-
-    present: bool
-    description: Description | None = None
-    values: Values | None = None
-    failure: Trouble | None = None
-    troubles: tuple[Trouble, ...] = ()
-    """What went wrong beside it, or without costing the reading."""
-    discarded: tuple[Trouble, ...] = ()
-    change: ModuleChange | None = None
-    previous: Module = field(default_factory=Module)
-    bus_failed: bool = False
-    unconfirmed: bool = False
-    """It did not acknowledge: call again soon to know whether it is gone."""
-
-
-@dataclass(slots=True)
-class _Known:
-    """The module that was identified, and how it was when it was last read."""
-
-    description: Description
-    plan: Plan
-    slow_plan: Plan
-    identity: bytes
-    described_at: float
-    complete: bool
-    """Every static page was read."""
-    checked_at: float
-    """When its identity was last compared, or read."""
-    read_at: float
-    """When its values were last read."""
-    plausibility: Plausibility = field(default_factory=Plausibility)
-    slow: Values | None = None
-    slow_at: float = 0.0
-    state: str = ""
-    doubtful: bool = True
-    """Something happened since the last comparison that an exchange could have caused."""
-    outdated: bool = False
-    """Its state changed since it was described: what it says of itself may have changed too (firmware)."""
-    hand: tuple[float, float, float] = (math.nan, math.nan, math.nan)
-    """What no two modules have alike, when it was last read: see `_hand`."""
-    seen: bool = False
-    blank: frozenset[Span] = frozenset()
-    """Blocks that were all 00h in the last refresh."""
-    owed: list[Values] = field(default_factory=list[Values])
-    """Refreshes that were not published; their flags are: the read that returned them has cleared them."""
 
 
 class ModuleSession:
@@ -112,7 +56,7 @@ class ModuleSession:
         self._clock = clock
         self._sleep = sleep
         self._freezer = Freezer(memory, self.meter, clock=clock, sleep=sleep) if freeze else None
-        self._known: _Known | None = None
+        self._known: Known | None = None
         self._arrival: Identification | None = None
         self._last_module: Module = {}
         self._missed = 0
@@ -171,7 +115,7 @@ class ModuleSession:
     # -- a module that is known ---------------------------------------------------------------------------
 
     def _poll(
-        self, reads: Reads, known: _Known, *, change: ModuleChange | None = None, before: tuple[Trouble, ...] = ()
+        self, reads: Reads, known: Known, *, change: ModuleChange | None = None, before: tuple[Trouble, ...] = ()
     ) -> Refresh:
         """`change` and the troubles `before` belong to the arrival of which this is the first refresh."""
         discarded: list[Trouble] = []
@@ -197,10 +141,10 @@ class ModuleSession:
             known.outdated |= bool(known.state) and values.module_state != known.state
             known.state = values.module_state
         known.read_at = self._clock()
-        known.hand = _hand(values)
+        known.hand = hand_of(values)
         known.seen = True
         if not values.data_ready:
-            values = _without_monitors(values)
+            values = without_monitors(values)
         if known.owed:
             values = with_flags(values, known.owed)
             known.owed = []
@@ -215,7 +159,7 @@ class ModuleSession:
             previous=previous,
         )
 
-    def _blocks(self, reads: Reads, known: _Known, discarded: list[Trouble]) -> list[bytes | None]:
+    def _blocks(self, reads: Reads, known: Known, discarded: list[Trouble]) -> list[bytes | None]:
         """The spans of the fast plan, without the blocks that nobody wrote."""
         blocks: list[bytes | None] = []
         empty: list[Span] = []
@@ -235,7 +179,7 @@ class ModuleSession:
         known.blank = frozenset(empty)
         return blocks
 
-    def _same_module(self, reads: Reads, known: _Known, values: Values) -> bool:
+    def _same_module(self, reads: Reads, known: Known, values: Values) -> bool:
         """Compare the serial number when it is time, or anything hints at an exchange.
 
         Called behind the reads: had the module been exchanged before or between them, another one answers now.
@@ -248,7 +192,7 @@ class ModuleSession:
             or (values.module_state and values.module_state != known.state)
             or values.flags.get(MODULE_STATE_CHANGED, False)
             or now - known.read_at >= EXCHANGE_S
-            or _other_hand(known.hand, values)
+            or other_hand(known.hand, values)
         ):
             known.doubtful = True
         if not known.doubtful and now - known.checked_at < self._intervals.identity_s:
@@ -269,7 +213,7 @@ class ModuleSession:
         known.doubtful = failed > 0
         return True
 
-    def _identity(self, reads: Reads, known: _Known) -> bytes | None:
+    def _identity(self, reads: Reads, known: Known) -> bytes | None:
         """The serial number as it is now, whatever the time; None when there is no telling.
 
         One that differs is read twice, since a bit may flip on the way, and one that is nothing but FFh or 00h is
@@ -284,7 +228,7 @@ class ModuleSession:
             return identity
         return identity if reads.get(IDENTIFIER) not in {None, b"\x00", b"\xff"} else None
 
-    def _with_slow(self, reads: Reads, known: _Known, values: Values) -> Values:
+    def _with_slow(self, reads: Reads, known: Known, values: Values) -> Values:
         """The refresh with the slow families under it, read again when they are due."""
         spans = known.slow_plan.spans
         if not spans:
@@ -310,7 +254,7 @@ class ModuleSession:
         return overlay(values, slow)
 
     @contextlib.contextmanager
-    def _frozen(self, reads: Reads, known: _Known, values: Values) -> Generator[None, None, None]:
+    def _frozen(self, reads: Reads, known: Known, values: Values) -> Generator[None, None, None]:
         """The statistics of the module stand still inside, where that is asked for and the module is at work.
 
         It is a write, so it is made sure before it that the module is still the one that advertises it; and again
@@ -329,7 +273,7 @@ class ModuleSession:
             if self._clock() - sure_at < EXCHANGE_S or self._is_surely(known, reads):
                 freezer.release(reads)
 
-    def _is_surely(self, known: _Known, reads: Reads) -> bool:
+    def _is_surely(self, known: Known, reads: Reads) -> bool:
         """Compare the serial number now: False for another one, and when there is no telling."""
         if reads.bus_error is not None or not known.identity:
             return False
@@ -338,7 +282,7 @@ class ModuleSession:
         reads.take(now)
         return identity == known.identity
 
-    def _exchanged(self, reads: Reads, known: _Known) -> Refresh:
+    def _exchanged(self, reads: Reads, known: Known) -> Refresh:
         """Another module answers: what was read is dropped, and its acquaintance made."""
         self._gone = False
         refresh = self._arrive(reads)
@@ -358,7 +302,7 @@ class ModuleSession:
         self._missed = 0
         known = self._known = self._make_known(arrival, arrival.description)
         change = ModuleChange.INSERTED if self._gone else None
-        if self._last_module and _who(self._last_module) != _who(known.description.module):
+        if self._last_module and who(self._last_module) != who(known.description.module):
             change = ModuleChange.SWAPPED
         self._gone = False
         troubles = (*reads.troubles, *known.description.errors)
@@ -366,9 +310,9 @@ class ModuleSession:
         self._last_module = known.description.module
         return refresh
 
-    def _make_known(self, arrival: Identification, description: Description) -> _Known:
+    def _make_known(self, arrival: Identification, description: Description) -> Known:
         now = self._clock()
-        return _Known(
+        return Known(
             description=description,
             plan=description.plan(flags=self._flags),
             slow_plan=description.plan(flags=self._flags, slow=True),
@@ -379,7 +323,7 @@ class ModuleSession:
             read_at=now,
         )
 
-    def _describe_again(self, reads: Reads, known: _Known) -> None:
+    def _describe_again(self, reads: Reads, known: Known) -> None:
         """Read the static pages anew: a page was missing, or the module went through a change of state."""
         if self._clock() - known.described_at < self._intervals.slow_s and self._arrival is None:
             return
@@ -416,7 +360,7 @@ class ModuleSession:
         others = tuple(reads.troubles[:-1])
         return Refresh(present=True, failure=trouble, troubles=others, description=self.description)
 
-    def _silent(self, reads: Reads, known: _Known | None, trouble: Trouble) -> Refresh:
+    def _silent(self, reads: Reads, known: Known | None, trouble: Trouble) -> Refresh:
         """Nobody acknowledged; gone when that stays so, or when nobody was known to be there."""
         if known is None:
             self._forget()
@@ -448,30 +392,3 @@ class ModuleSession:
         if self._freezer is not None:
             self._freezer.forget()
         self.memory.shape = Shape()
-
-
-def _hand(values: Values) -> tuple[float, float, float]:
-    """Temperature, voltage and bias of the first lane: they drift, but do not leap while one module works."""
-    bias = values.lanes.get(TX_BIAS)
-    return (
-        values.values.get(TEMPERATURE, math.nan),
-        values.values.get(SUPPLY_VOLTAGE, math.nan),
-        next(iter(bias.values()), math.nan) if bias else math.nan,
-    )
-
-
-def _other_hand(before: tuple[float, float, float], values: Values) -> bool:
-    """Whether something leapt: by 2 degC, 20 mV or a twentieth of the bias. What is missing says nothing."""
-    temperature, voltage, bias = _hand(values)
-    return (
-        abs(temperature - before[0]) >= 2.0 or abs(voltage - before[1]) >= 0.02 or abs(bias - before[2]) > bias / 20
-    )
-
-
-def _who(module: Module) -> tuple[str, str, str]:
-    return (module.get("vendor_name", ""), module.get("part_number", ""), module.get("serial_number", ""))
-
-
-def _without_monitors(values: Values) -> Values:
-    """States and flags alone: the module says that its monitors are not valid yet."""
-    return replace(values, values={}, lanes={}, vdm=(), coherent={}, lasers=())
