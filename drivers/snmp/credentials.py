@@ -1,5 +1,7 @@
 """Who opticd is towards a device: a community, or an SNMPv3 user whose passwords come from files."""
 
+import logging
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -16,6 +18,8 @@ from drivers.snmp.security import (
     User,
     Usm,
 )
+
+_log = logging.getLogger(__name__)
 
 _AUTH: Final[dict[str, AuthProtocol]] = {name: name for name in AUTH_PROTOCOLS}
 _PRIV: Final[dict[str, PrivProtocol]] = {name: name for name in PRIV_PROTOCOLS}
@@ -79,6 +83,8 @@ def secret(path: str | Path) -> str:
     if not str(path):
         return ""
     try:
+        if Path(path).stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+            _log.warning("%s: others may read this secret", path)
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(f"{path}: {getattr(exc, 'strerror', None) or 'not UTF-8 text'}") from exc
