@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
 
-from agent.maps.api import Values
 from agent.memory import Memory, Span, merge
 from agent.model import DATA_PATH_STATES, MODULE_STATES, LaneFlags, Laser, Stats, Trouble, Tunable, VdmSample
 from agent.quantities import Flag, Quantity
 from agent.registers import Item, Kind
+from agent.values import Values
 
 GAP: Final = 128
 """Bytes worth reading in vain: any hole of a page, since another read costs a page select, a hold-off, a check."""
@@ -151,6 +151,7 @@ class CompiledPlan:
 
     __slots__ = (
         "_columns", "_flag_key", "_flag_runs", "_flags", "_items", "_keys", "_lane_flags", "_module_state",
+        "_more_lane_flags",
         "_parts", "_settings", "_shared", "_sizes", "_unread", "spans",
     )  # fmt: skip
 
@@ -171,7 +172,10 @@ class CompiledPlan:
         quantities = [item for item in items if isinstance(item.field.subject, Quantity)]
         flags = [item for item in items if isinstance(item.field.subject, Flag)]
         self._columns = [_column(item, _locate(spans, item.span)) for item in quantities]
-        self._lane_flags = [row for item in flags if item.lanes for row in _lane_flag(item, spans)]
+        rows = [row for item in flags if item.lanes for row in _lane_flag(item, spans)]
+        self._lane_flags = list({row.flag: row for row in reversed(rows)}.values())[::-1]
+        # Of another bank, or another byte of the same one.
+        self._more_lane_flags = [row for row in rows if row not in self._lane_flags]
         self._flags = [row for item in flags if not item.lanes for row in _module_flag(item, spans)]
         named = (item for item in items if isinstance(item.field.subject, str))
         self._settings = [row for item in named for row in _small(item, spans)]
@@ -268,15 +272,15 @@ class CompiledPlan:
             for flag, (index, at), mask in self._flags
             if (block := blocks[index]) is not None
         }
-        lane_flags: dict[Flag, LaneFlags] = {}
-        for flag, (index, at), table in self._lane_flags:
-            if (block := blocks[index]) is None:
-                continue
-            now = table[block[at]]
-            before = lane_flags.get(flag)
-            if before is not None:  # another bank, or another byte of the same one
-                now = LaneFlags(before.offered | now.offered, before.active | now.active)
-            lane_flags[flag] = now
+        lane_flags = {
+            flag: table[block[at]]
+            for flag, (index, at), table in self._lane_flags
+            if (block := blocks[index]) is not None
+        }
+        for flag, (index, at), table in self._more_lane_flags:
+            if (block := blocks[index]) is not None:
+                now, before = table[block[at]], lane_flags.get(flag, _NO_LANES)
+                lane_flags[flag] = LaneFlags(before.offered | now.offered, before.active | now.active)
         self._flag_key = key
         self._shared = flags, lane_flags
         return self._shared
@@ -308,6 +312,7 @@ class CompiledPlan:
         return state, ready, paths, applications, disabled
 
 
+_NO_LANES: Final = LaneFlags(0, 0)
 _SETTING_KEYS: Final = {
     "data_path_states": "datapath_state",
     "lane_applications": "application",

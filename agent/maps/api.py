@@ -13,35 +13,14 @@ No value is in both plans, so `overlay(fast, slow)` puts the last result of the 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from agent.memory import Memory, Span
-from agent.model import Bounds, LaneFlags, Laser, Module, Stats, Trouble, Tunable, VdmSample
-from agent.quantities import Flag, Quantity
+from agent.model import Bounds, Module, Trouble
+from agent.quantities import Quantity
+from agent.values import Values
 
-
-@dataclass(frozen=True, slots=True)
-class Values:
-    """What one refresh of a module yields: the moving part of a `Reading`, same fields, same meaning."""
-
-    module_state: str = ""
-    values: Mapping[Quantity, float] = field(default_factory=dict[Quantity, float])
-    lanes: Mapping[Quantity, Mapping[int, float]] = field(default_factory=dict[Quantity, Mapping[int, float]])
-    flags: Mapping[Flag, bool] = field(default_factory=dict[Flag, bool])
-    lane_flags: Mapping[Flag, LaneFlags] = field(default_factory=dict[Flag, LaneFlags])
-    data_path_states: Mapping[int, int] = field(default_factory=dict[int, int])
-    lane_applications: Mapping[int, int] = field(default_factory=dict[int, int])
-    tx_disabled: Mapping[int, bool] = field(default_factory=dict[int, bool])
-    vdm: tuple[VdmSample, ...] = ()
-    coherent: Mapping[str, Stats] = field(default_factory=dict[str, Stats])
-    lasers: tuple[Laser, ...] = ()
-    tunable: Tunable = field(default_factory=Tunable)
-    fec: Mapping[str, int] = field(default_factory=dict[str, int])
-    unread: tuple[str, ...] = ()
-    errors: tuple[Trouble, ...] = ()
-    data_ready: bool = True
-    """False while the module says that its monitors are not valid yet."""
+__all__ = ["Description", "Freezable", "MemoryMap", "Plan", "Values", "overlay"]
 
 
 class Plan(Protocol):
