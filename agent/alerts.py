@@ -14,7 +14,7 @@ from typing import Final
 from agent.alerttext import alert_module
 from agent.causes import Shot, evidence_of
 from agent.instances import Instant, Port
-from agent.judging import Facts, Finding, Judge, growth
+from agent.judging import Facts, Finding, GateKeeper, Judge, growth
 from agent.levels import clear_level
 from agent.model import (
     AlertEvent,
@@ -185,10 +185,12 @@ class Alerts:
         """Figures of the baseline: name to lane to value. One that is left out is not known any more."""
         port = self._port(device, name)
         changed = False
+        gate = GateKeeper(port.last, port.facts) if port.last is not None else None
         for rule in self._figures:
             lanes = figures.get(rule.watch.name, NO_LANES) if isinstance(rule.watch, Figure) else NO_LANES
             for finding in _of_figure(rule, lanes):
-                changed |= port.step(finding, at)
+                shut = gate.closed(rule.gates, finding.lane) if gate is not None else None
+                changed |= port.step(finding if shut is None else finding._replace(holds=False, shut=shut), at)
             for known, lane in list(port.live):
                 if known == rule.name and lane not in lanes:
                     changed |= port.step(Finding(rule, lane, holds=False), at)

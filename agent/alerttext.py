@@ -4,13 +4,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from math import log10
 from typing import Final
 
 from agent.correlation import DEVICE_SCOPE, Incident
 from agent.instances import Instance, Instant, Port
 from agent.model import AlertEvent, AlertModule, DownCause, LinkEvent, Module
 from agent.quantities import Quantity, Unit, dbm
-from agent.rules import CORRELATED, LINK, Figure, Happening, Observable, Rule
+from agent.rules import CORRELATED, KP4_LIMIT, LINK, Figure, Happening, Observable, Rule
 
 _FIGURE_UNITS: Final = ("ratio", "db", "days", "decades")
 
@@ -118,6 +119,8 @@ def _evidence(port: Port, instance: Instance) -> Mapping[str, object]:
     if reading is not None and isinstance(watch, Quantity) and (row := reading.lanes.get(watch)):
         optical = watch.unit is Unit.WATT
         said["lanes"] = {str(lane): dbm(value) if optical else value for lane, value in row.items()}
+    if instance.rule.name.startswith("pre_fec_ber_") and isinstance(watch, Observable) and instance.value:
+        said["margin_decades"] = round(log10(KP4_LIMIT / instance.value), 2)
     if reading is not None and reading.module_state:
         said["module_state"] = reading.module_state
     if port.facts.link_up is not None:

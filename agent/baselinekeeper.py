@@ -136,7 +136,8 @@ def _from_row(row: Row) -> PortBaseline:
         serial, begun, shift, hour=hour, day=day, reference=reference, commissioned=bool(commissioned),
         keys={key: index for index, key in enumerate(names)}, samples=Rows(width), hours=hours, today=today,
         days=days, numbers=numbers, temperatures=temperatures, baseline=baseline, per_kelvin=per_kelvin,
-        unrest=unrest, slopes={(str(name), int(lane)): Slope(*bounds) for name, lane, *bounds in json.loads(slopes)},
+        unrest=unrest,
+        slopes={(str(name), int(lane)): Slope(*bounds) for name, lane, *bounds in json.loads(slopes)},
     )  # fmt: skip
     if {len(baseline), len(per_kelvin), len(unrest)} != {width} or len(days) != len(numbers):
         raise ValueError("tables do not fit together")

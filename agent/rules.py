@@ -179,4 +179,6 @@ LINK: Final = "link"
 """Rule name of a link transition that no rule judges."""
 CORRELATED: Final = "correlated"
 """Rule name of an alert that stands for many ports."""
+KP4_LIMIT: Final = 2.4e-4
+"""Pre-FEC bit error ratio up to which RS(544,514) delivers its post-FEC ratio (IEEE 802.3, PAM4 links)."""
 SEVERITY_ORDER: Final[dict[Severity, int]] = {"info": 0, "warning": 1, "critical": 2}

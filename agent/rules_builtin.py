@@ -6,6 +6,7 @@ from agent import quantities as q
 from agent.model import Severity
 from agent.quantities import Flag, Quantity
 from agent.rules import (
+    KP4_LIMIT,
     Active,
     BoundName,
     Clear,
@@ -26,8 +27,6 @@ from agent.rules import (
     Threshold,
 )
 
-KP4_LIMIT: Final = 2.4e-4
-"""Pre-FEC bit error ratio up to which RS(544,514) delivers its post-FEC ratio (IEEE 802.3, PAM4 links)."""
 HOUR_S: Final = 3600.0
 DAY_S: Final = 86_400.0
 FLAG_HOLD_OFF_S: Final = 10.0

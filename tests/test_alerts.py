@@ -488,3 +488,27 @@ def test_a_link_that_fell_with_its_module_did_not_flap() -> None:
     told = engine.link_event(edge(62, up=True), at(62))
     assert said(told) == [("link_down", 0, "resolved")]
     assert list(engine.active()) == []
+
+
+def test_bit_errors_tell_their_decades_of_margin() -> None:
+    engine = Alerts(BUILTIN_RULES)
+    sample = VdmSample("pre_fec_ber_current_host_input", 1, 1, 4.8e-5, "ratio")
+    engine.judge(reading(0, vdm=(sample,)), at(0))
+    (event,) = engine.judge(reading(60, vdm=(sample, sample)), at(60))
+    # 2.4e-4 is 5 times 4.8e-5: 0.7 decades.
+    assert (event.rule, event.evidence["margin_decades"]) == ("pre_fec_ber_host_margin", 0.7)
+
+
+def test_figures_of_days_are_gated_like_values() -> None:
+    engine = Alerts(BUILTIN_RULES)
+    engine.judge(reading(0), at(0))
+    figures = {"tx_bias_change_ratio": {1: 0.15, 2: 0.05}, "rx_power_low_warning_days": {3: 9.0, 4: 30.0}}
+    assert said(engine.figures(DEVICE, "Ethernet0", figures, at(1))) == [
+        ("tx_bias_change", 1, "firing"),
+        ("rx_power_forecast", 3, "firing"),
+    ]
+    engine.judge(reading(2, data_path=1), at(2))
+    assert said(engine.figures(DEVICE, "Ethernet0", figures, at(3))) == [
+        ("tx_bias_change", 1, "resolved"),
+        ("rx_power_forecast", 3, "resolved"),
+    ]
