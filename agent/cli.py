@@ -7,10 +7,12 @@ import argparse
 import importlib
 import signal
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 from agent.errors import ConfigError, OpticError
+from agent.helptexts import HELP
 from agent.version import __version__
 
 
@@ -86,6 +88,22 @@ def build_parser() -> argparse.ArgumentParser:
     rules = commands.add_parser("rules", help="try alert rules")
     rules.add_argument("action", choices=("test",))
     rules.add_argument("file", type=Path, metavar="FILE", help="a rule and a recorded or simulated series")
+
+    bugreport = commands.add_parser("bugreport", help="collect what is needed to find out what is wrong")
+    bugreport.add_argument("--config", type=Path, metavar="FILE", help="default: /etc/opticd/opticd.toml")
+    bugreport.add_argument(
+        "--output", type=Path, metavar="FILE", help="the archive, or a folder for it; default: here"
+    )
+    bugreport.add_argument("--url", metavar="URL", help="a running daemon; default: as the config says")
+    bugreport.add_argument(
+        "--modules",
+        choices=("auto", "all", "none"),
+        default="auto",
+        help="memory of which modules; default: auto, those that nobody else reads now",
+    )
+    for name, command in commands.choices.items():
+        command.description, command.epilog = textwrap.fill(HELP[name].description, 79), HELP[name].epilog
+        command.formatter_class = argparse.RawDescriptionHelpFormatter
     return parser
 
 
