@@ -1,6 +1,7 @@
 """The SNMP source as the daemon runs it: fake switches on loopback, a real hub, real links."""
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -66,12 +67,12 @@ class Bench:
 
     async def start(self, **options: Any) -> SnmpSource:
         targets = [f"{name}=127.0.0.1:{agent.port}" for name, agent in self.agents.items()]
-        settings = {"type": "snmp", "targets": targets, "poll_interval": 0.05, "timeout": 0.05, "retries": 1}
+        settings = {"type": "snmp", "targets": targets, "poll_interval": 0.05, "timeout": 0.3, "retries": 2}
         self.source = SnmpSource(Section.model_validate(settings | options), pace=PACE)
         self._task = asyncio.create_task(self.source.run(self.hub, self.links))
         return self.source
 
-    async def until(self, seen: Callable[[], bool], *, timeout_s: float = 5.0) -> None:
+    async def until(self, seen: Callable[[], bool], *, timeout_s: float = 20.0) -> None:
         end = time.monotonic() + timeout_s
         while not seen():
             assert time.monotonic() < end, "it never came"
@@ -301,6 +302,8 @@ async def test_a_walk_cut_short_is_an_error_and_not_a_shorter_table(bench: Bench
 
 async def test_the_event_loop_is_never_held_for_long(bench: Bench) -> None:
     await bench.add("chassis", {index: Port(optic(f"SN{index}")) for index in range(1, 257)})
+    gc.collect()
+    gc.freeze()  # what the other tests left behind is not to be swept in this one's time
     await bench.start(poll_interval=0.01, timeout=1.0)
     loop = asyncio.get_running_loop()
     worst = 0.0
@@ -309,6 +312,7 @@ async def test_the_event_loop_is_never_held_for_long(bench: Bench) -> None:
         before = time.thread_time()  # of this thread: neither others' turns on the processor nor the mapper's count
         await asyncio.sleep(0)
         worst = max(worst, time.thread_time() - before)
+    gc.unfreeze()
     assert len(bench.of(Reading)) >= 3 * 256
     assert worst < 0.020
     print(f"longest turn of the event loop: {worst * 1e3:.1f} ms")  # noqa: T201 - the figure is asked for
@@ -317,7 +321,7 @@ async def test_the_event_loop_is_never_held_for_long(bench: Bench) -> None:
 # Traps
 
 
-LINK_DOWN, LINK_UP = "1.3.6.1.6.3.1.1.5.3", "1.3.6.1.6.3.1.1.5.4"
+LINK_DOWN = "1.3.6.1.6.3.1.1.5.3"
 NET_SNMP_TRAP = ("snmptrap", "snmpinform")
 
 
@@ -338,7 +342,7 @@ ADMIN_DOWN = ("1.3.6.1.2.1.2.2.1.7.1", "i", "2")
 @pytest.mark.parametrize("command", NET_SNMP_TRAP)
 async def test_a_link_trap_counts_at_once_and_once(bench: Bench, command: str) -> None:
     agent = await bench.add("leaf-1", {1: Port(optic(), last_change=500)})
-    source = await bench.start(traps="127.0.0.1:0", poll_interval=30.0)
+    source = await bench.start(traps="127.0.0.1:0", poll_interval=30.0, timeout=5.0)
     await bench.until(lambda: bool(bench.of(Reading)))
     assert source.traps is not None
     agent.tables.replace(switch({1: Port(optic(), up=False, last_change=100_400)}, up_time=100_500))
@@ -363,18 +367,17 @@ async def test_signed_traps_and_informs(bench: Bench, tmp_path: Path) -> None:
     (tmp_path / "priv").write_text("privpass1234")
     source = await bench.start(
         version="3", user="monitor", auth="sha256", auth_password_file=tmp_path / "auth", priv="aes128",
-        priv_password_file=tmp_path / "priv", traps="127.0.0.1:0", poll_interval=30.0,
+        priv_password_file=tmp_path / "priv", traps="127.0.0.1:0", poll_interval=30.0, timeout=5.0,
     )  # fmt: skip
     await bench.until(lambda: bool(bench.of(Reading)))
     assert source.traps is not None
     level = ("-v3", "-l", "authPriv", "-u", "monitor", "-a", "SHA-256", "-A", "authpass1234", "-x", "AES")
     passwords = (*level, "-X", "privpass1234")
     await net_snmp("snmpinform", source.traps.port, 100_400, LINK_DOWN, *INDEX, level=passwords)
-    await bench.until(lambda: len(bench.of(LinkEvent)) >= 1)
-    bench.told.clear()
+    await bench.until(lambda: [event.up for event in bench.of(LinkEvent)] == [False, True])  # the poll knows better
     engine = ("-e", "0x" + agent.engine.engine_id.hex())
-    await net_snmp("snmptrap", source.traps.port, 100_900, LINK_UP, *INDEX, level=(*passwords, *engine))
-    await bench.until(lambda: len(bench.of(LinkEvent)) >= 1)
+    await net_snmp("snmptrap", source.traps.port, 100_900, LINK_DOWN, *INDEX, level=(*passwords, *engine))
+    await bench.until(lambda: len(bench.of(LinkEvent)) >= 3)
     forged = (*level, "-X", "privpassWRONG", "-e", "0x80001f88041234567890")
     dropped = source.traps.received
     await net_snmp("snmptrap", source.traps.port, 101_900, LINK_DOWN, *INDEX, level=forged)
@@ -384,7 +387,7 @@ async def test_signed_traps_and_informs(bench: Bench, tmp_path: Path) -> None:
 
 async def test_a_trap_tells_the_administrator(bench: Bench) -> None:
     await bench.add("leaf-1", {1: Port(optic(), last_change=500)})
-    source = await bench.start(traps="127.0.0.1:0", poll_interval=30.0)
+    source = await bench.start(traps="127.0.0.1:0", poll_interval=30.0, timeout=5.0)
     await bench.until(lambda: bool(bench.of(Reading)))
     assert source.traps is not None
     await net_snmp("snmptrap", source.traps.port, 100_400, LINK_DOWN, *INDEX, *ADMIN_DOWN, level=V2C)
@@ -394,7 +397,7 @@ async def test_a_trap_tells_the_administrator(bench: Bench) -> None:
 
 async def test_traps_that_are_none_of_ours_are_dropped(bench: Bench) -> None:
     await bench.add("leaf-1", {1: Port(optic())})
-    source = await bench.start(traps="127.0.0.1:0", poll_interval=30.0)
+    source = await bench.start(traps="127.0.0.1:0", poll_interval=30.0, timeout=5.0)
     await bench.until(lambda: bool(bench.of(Reading)))
     assert source.traps is not None
     await net_snmp("snmptrap", source.traps.port, 1, "1.3.6.1.4.1.99999.1", *INDEX, level=V2C)

@@ -262,7 +262,7 @@ class Bench:
         self._task = asyncio.create_task(self.source.run(self.hub, Links(self.hub)))
         await self.until(lambda: bool(self.of(SourceHealth)))
 
-    async def until(self, seen: Callable[[], bool], *, timeout_s: float = 5.0) -> None:
+    async def until(self, seen: Callable[[], bool], *, timeout_s: float = 20.0) -> None:
         end = time.monotonic() + timeout_s
         while not seen():
             assert time.monotonic() < end, "it never came"

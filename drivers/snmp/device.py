@@ -24,13 +24,15 @@ ENGINE_TIME: Final = (1, 3, 6, 1, 6, 3, 10, 2, 1, 3, 0)
 MARKS: Final = (SYS_UP_TIME, IF_TABLE_LAST_CHANGE, ENT_LAST_CHANGE, ENGINE_BOOTS, ENGINE_TIME)
 
 INTERFACE_COLUMNS: Final = (
-    std.IF_DESCR, std.IF_TYPE, std.IF_NAME, std.IF_ALIAS, std.IF_HIGH_SPEED, std.IF_CONNECTOR,
+    std.IF_DESCR, std.IF_TYPE, std.IF_ADMIN, std.IF_OPER, std.IF_LAST_CHANGE,
+    std.IF_NAME, std.IF_ALIAS, std.IF_HIGH_SPEED, std.IF_CONNECTOR,
 )  # fmt: skip
 ENTITY_COLUMNS: Final = (
     *((*std.ENTITY_ENTRY, number) for number in std.ENTITY_TEXTS.values()),
     std.CONTAINED_IN, std.ENTITY_CLASS, std.ALIAS_MAPPING,
 )  # fmt: skip
 
+_MOST_TOGETHER: Final = 10
 _TICKS_WRAP: Final = 1 << 32
 _WRAP_MARGIN: Final = 100 * 3600
 """sysUpTime that fell from its last hour before the wrap has wrapped (497 days)."""
@@ -75,6 +77,8 @@ class Device:
         self._every_interface = every_interface
         self._marks: dict[Oid, int] = {}
         self._starts = 0
+        self._groups = True
+        """The device answers for several columns in one request."""
         self._empty: list[Oid] = []
         """Columns that the device does not have: no poll asks for them again."""
 
@@ -85,13 +89,13 @@ class Device:
         """
         self.session.begin()
         self.session.forgive()
+        self._groups = True
         hello = await self.session.hello()
         self._note_system(hello)
         walked = _Walked()
         mibs = await self._probe(walked)
-        await self._walk(_wanted(mibs), walked)
-        if not walked.died:
-            await self._walk((std.IF_ADMIN, std.IF_OPER, std.IF_LAST_CHANGE), walked)
+        if not walked.died and (mibs or keep or self._every_interface):
+            await self._walk(_wanted(mibs), walked)
         # Pure, and long for a big chassis: a thread keeps the event loop free.
         self.map = await asyncio.to_thread(
             mapping.build,
@@ -157,20 +161,52 @@ class Device:
         return [mib for mib in self._mibs if answered & set(mib.entries)]
 
     async def _walk(self, columns: Iterable[Oid], walked: _Walked) -> None:
+        """Walk all columns; those of a short table together, a few rows at a time are mostly round trips."""
+        by_table: dict[Oid, list[Oid]] = {}
         for column in columns:
-            if column in walked.columns:
-                continue
-            rows = self.session.rows(column)
-            try:
-                await self.session.walk(column, rows)
-            except (ErrorStatus, WalkCut, Malformed, NoAnswer) as exc:
-                walked.troubles.append(Trouble(exc.reason, f"{_dotted(column)}: {exc}"))
-                walked.columns[column] = CutColumn(rows.values)
-                if isinstance(exc, NoAnswer):
-                    walked.died = True
+            if column not in walked.columns:
+                by_table.setdefault(column[:-1], []).append(column)
+        for first, *others in by_table.values():
+            if not await self._walk_one(first, walked):
+                return
+            together = min(_MOST_TOGETHER, self.session.repetitions // (len(walked.columns[first]) + 1))
+            if together < 2 or not self._groups:
+                together = 1
+            for at in range(0, len(others), together):
+                if not await self._walk_some(others[at : at + together], len(walked.columns[first]), walked):
                     return
+
+    async def _walk_some(self, columns: Sequence[Oid], expected: int, walked: _Walked) -> bool:
+        """Walk columns together; whatever is odd about the answer is settled by walking them one by one."""
+        if len(columns) > 1 and self._groups:
+            rows = [self.session.rows(column) for column in columns]
+            try:
+                await self.session.walk_together(columns, rows)
+            except (ErrorStatus, WalkCut, Malformed, NoAnswer):
+                self._groups = False
             else:
-                walked.columns[column] = rows.values
+                for column, found in zip(columns, rows, strict=True):
+                    if len(found.values) in {0, expected}:
+                        walked.columns[column] = found.values
+        for column in columns:
+            if column not in walked.columns and not await self._walk_one(column, walked):
+                return False
+        return True
+
+    async def _walk_one(self, column: Oid, walked: _Walked) -> bool:
+        """Walk a column; False when the device does not answer any more."""
+        rows = self.session.rows(column)
+        try:
+            await self.session.walk(column, rows)
+        except (ErrorStatus, WalkCut, Malformed, NoAnswer) as exc:
+            walked.troubles.append(Trouble(exc.reason, f"{_dotted(column)}: {exc}"))
+            walked.columns[column] = CutColumn(rows.values)
+            if isinstance(exc, NoAnswer):
+                walked.died = True
+                return False
+        else:
+            walked.columns[column] = rows.values
+        return True
 
     async def _look_at_marks(self, walked: _Walked) -> bool:
         """Whether the agent was started anew, or says that its interfaces or entities changed."""
