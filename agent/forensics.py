@@ -30,6 +30,8 @@ AGAIN_S: Final = 60.0
 """A port that flaps on and on is explained this often."""
 BEFORE_S: Final = 3600.0
 ANSWER_S: Final = 5.0
+LOOKS: Final = 30
+"""How often in a watch it is asked whether the port is part of an incident (those last seconds)."""
 SHOWN_BEFORE: Final = 5
 SHOWN_AFTER: Final = 8
 NO_LANES: Final[Mapping[int, float]] = {}
@@ -91,6 +93,8 @@ class _Open:
     removed: bool = False
     edges: int = 1
     up: bool = False
+    shared: bool = False
+    """It fell with many others: the incident's own alert speaks for them, also when it is over by now."""
 
     def note(self, reading: Reading) -> None:
         """One reading after the event. What it shows while the link is up again is no evidence of the fall."""
@@ -209,7 +213,9 @@ class Forensics:
             reader = self._reader()
             if reader is not None and event.device == self._hub.local.device:
                 await self._read(reader, event.port)
-            await asyncio.sleep(self._watch.duration_s)
+            for _ in range(LOOKS):
+                await asyncio.sleep(self._watch.duration_s / LOOKS)
+                case.shared |= self._in_incident(event)
         finally:
             del self._open[key]
             self._done[key] = event.monotonic
@@ -226,9 +232,8 @@ class Forensics:
 
     def _conclude(self, case: _Open) -> None:
         event = case.event
-        incident = self._book.engine.showing.correlator.speaks_for(event.device, event.port)
-        if incident is not None:
-            return  # the incident's own alert speaks for its ports
+        if case.shared:
+            return
         built = self._case(case)
         verdict = classify(built)
         self._book.explain(
@@ -238,6 +243,9 @@ class Forensics:
             evidence=self._evidence(case, built, verdict),
             summary=_sentence(verdict),
         )
+
+    def _in_incident(self, event: LinkEvent) -> bool:
+        return self._book.engine.showing.correlator.speaks_for(event.device, event.port) is not None
 
     def _case(self, case: _Open) -> Case:
         event = case.event

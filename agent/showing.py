@@ -6,7 +6,7 @@ from math import inf
 from typing import Final
 
 from agent.alerttext import announcement, firing, link_message, resolved
-from agent.correlation import Correlator, Incident
+from agent.correlation import WINDOW_S, Correlator, Incident
 from agent.instances import Instance, Instant, Key, Port, visible
 from agent.model import AlertEvent
 from agent.rules import SEVERITY_ORDER, Happening, Rule
@@ -113,7 +113,8 @@ class Showing:
         incident = self.correlator.speaks_for(port.device, port.name)
         if incident is None or not incident.rules & self._down_rules:
             return
-        while port.flaps and port.flaps[-1] >= incident.started:
+        # The first fall happened a moment before it was looked at, which is when the incident began.
+        while port.flaps and port.flaps[-1] >= incident.started - WINDOW_S:
             port.flaps.pop()
         for finding in port.flap_findings(self._flap_rules, at.monotonic):
             port.step(finding, at)
