@@ -22,6 +22,7 @@ from exporters import samples
 from exporters.buses import BusText
 from exporters.families import Profile
 from exporters.layout import Layout, PowerUnit
+from exporters.pace import Pace
 from exporters.porttext import PortText
 from exporters.samples import Group, Line, Sample
 from exporters.tables import Piece, Tables
@@ -47,23 +48,33 @@ class _Port:
         self._shown: tuple[bool, bool, int] | None = None
         self._hidden = False
         """The counts are not shown while there is no module."""
+        self._due: Reading | None = None
+        self.polled_at = float("-inf")
+        """Unix time of the last reading."""
 
     def reading(self, reading: Reading, state: PortState) -> None:
-        """A poll worked."""
+        """A poll worked. Its values are rendered by `show`."""
         self.status(state)
         if self._hidden:
             self._hidden = False
             self._errors.write(samples.counts(f.POLL_ERRORS, self._error_counts))
             self._discarded.write(samples.counts(f.DISCARDED, self._discarded_counts))
-        self._last_success.write(reading.time)
-        self._module.reading(reading)
         for trouble in reading.errors:
             self.error(trouble.reason)
+        self._due = reading
+
+    def show(self) -> None:
+        """Render the last reading, if that was not done yet."""
+        reading, self._due = self._due, None
+        if reading is not None:
+            self._last_success.write(reading.time)
+            self._module.reading(reading)
 
     def failed(self, event: PollFailed, state: PortState) -> None:
         """A poll gave no reading."""
         self.status(state)
         if event.present:
+            self.show()
             self._module.stale()
         else:
             self.gone()
@@ -86,6 +97,7 @@ class _Port:
 
     def gone(self) -> None:
         """The module is gone: its series go with it. The counters go on where they were when there is one again."""
+        self._due = None
         self._module.gone()
         self._last_success.drop()
         self._errors.drop()
@@ -94,6 +106,7 @@ class _Port:
 
     def swapped(self) -> None:
         """Another module is in the cage: nothing of the old one may stand beside its name."""
+        self._due = None
         self._module.gone()
 
     def error(self, reason: str) -> None:
@@ -149,7 +162,9 @@ class DeviceText:
         self._layout = layout
         self.tables = tables
         self.buses = BusText(layout)
+        self.pace = Pace()
         self._ports: dict[str, _Port] = {}
+        self._due: dict[str, _Port] = {}
         self._ticked = float("-inf")
 
     def port(self, name: str) -> _Port:
@@ -161,11 +176,31 @@ class DeviceText:
 
     def forget(self, name: str) -> None:
         """Take a port out."""
+        self._due.pop(name, None)
         if name in self._ports:
             self._ports.pop(name).forget()
 
+    def reading(self, reading: Reading, state: PortState, monotonic: float) -> None:
+        """A poll worked: rendered at once when a scrape may come before the next one, else when one comes."""
+        port = self.port(reading.port)
+        port.reading(reading, state)
+        period_s, port.polled_at = reading.time - port.polled_at, reading.time
+        if self.pace.expects(monotonic, within_s=period_s):
+            port.show()
+        else:
+            self._due[reading.port] = port
+
+    def render(self, most: int) -> bool:
+        """Render what waits for a scrape, so many ports of it; False when nothing is left."""
+        due = self._due
+        while due and most:
+            due.pop(next(iter(due))).show()
+            most -= 1
+        return bool(due)
+
     def refresh(self, monotonic: float) -> None:
         """What depends on the clock, at most once a second, and what is rendered only when somebody looks."""
+        self.render(len(self._due))
         self.buses.render()
         if monotonic - self._ticked < 1.0:
             return
@@ -207,11 +242,26 @@ class Exposition:
         hub.subscribe(PollTiming, self._timing)
         hub.subscribe(BusHealth, self._bus)
 
+    def expect(self, device: str) -> None:
+        """A scrape of a device begins."""
+        self._device(device).pace.scraped(self._monotonic())
+
+    def render(self, device: str, *, most: int) -> bool:
+        """Render some of the ports that wait for a scrape, `most` of them; False when nothing is left."""
+        return self._device(device).render(most)
+
     def pieces(self, device: str, *, openmetrics: bool) -> list[Piece]:
         """The text of a device as of now; the end mark of OpenMetrics is the caller's."""
+        return self._refreshed(device).pieces(openmetrics=openmetrics)
+
+    def texts(self, device: str, *, openmetrics: bool) -> list[bytes]:
+        """The same for who wants it uncompressed."""
+        return self._refreshed(device).texts(openmetrics=openmetrics)
+
+    def _refreshed(self, device: str) -> Tables:
         text = self._device(device)
         text.refresh(self._monotonic())
-        return text.tables.pieces(openmetrics=openmetrics)
+        return text.tables
 
     def series(self, device: str) -> int:
         """How many series a device has now."""
@@ -228,7 +278,7 @@ class Exposition:
 
     def _reading(self, event: Reading) -> None:
         state = self._hub.device(event.device).port(event.port)
-        self._device(event.device).port(event.port).reading(event, state)
+        self._device(event.device).reading(event, state, self._monotonic())
 
     def _failed(self, event: PollFailed) -> None:
         state = self._hub.device(event.device).port(event.port)

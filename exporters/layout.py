@@ -10,9 +10,13 @@ from exporters import families as f
 from exporters.families import RANK, Family, Profile
 from exporters.tables import Table, Tables
 
+PORT: Final = "\0"
+"""Stands for the label of a port in templates: no name and no number holds it."""
 PowerUnit = Literal["watts", "dbm"]
 Values = tuple[float, ...]
 Convert = Callable[[Values], Values]
+VdmKeys = tuple[tuple[str, int, str], ...]
+"""Observable, lane and unit of each sample of VDM."""
 
 _VDM: Final = re.compile(r"(pre_fec_ber|ferc)_(current|min|max|avg)_(media|host)_input|(snr)_(media|host)_input")
 _VDM_FAMILIES: Final = {"pre_fec_ber": f.PRE_FEC_BER, "ferc": f.FRAME_ERRORS, "snr": f.SNR}
@@ -64,6 +68,8 @@ class Layout:
         self._power_units = power_units
         self._quantities: dict[Quantity, tuple[Output, ...]] = {}
         self._flags: dict[Flag, tuple[Output, ...]] = {}
+        self._templates: dict[tuple[str, str, tuple[str, ...]], str] = {}
+        self._vdm_keys: dict[VdmKeys, VdmKeys] = {}
 
     def table(self, family: Family) -> Table | None:
         """The table of a family, None when the profile leaves it out."""
@@ -72,6 +78,20 @@ class Layout:
     def outputs(self, *families: Family) -> tuple[Output, ...]:
         """Those of the families that the profile serves."""
         return tuple(Output(table) for family in families if (table := self.table(family)) is not None)
+
+    def template(self, out: Output, lanes: tuple[str, ...]) -> str:
+        """The text of one output, with `PORT` for the label of the port and `%r` for each value: for all ports."""
+        key = (out.table.family.name, out.labels, lanes)
+        template = self._templates.get(key)
+        if template is None:
+            head = f"{out.table.family.name}{{{PORT}"
+            rest = out.labels.replace("%", "%%")
+            template = self._templates[key] = "".join([f"{head}{lane}{rest}}} %r\n" for lane in lanes])
+        return template
+
+    def same(self, keys: VdmKeys) -> VdmKeys:
+        """Equal keys of another port, to be kept in their place: ports are alike."""
+        return self._vdm_keys.setdefault(keys, keys)
 
     def of_quantity(self, quantity: Quantity) -> tuple[Output, ...]:
         """Where the values of a quantity go."""

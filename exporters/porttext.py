@@ -10,7 +10,7 @@ from agent.quantities import HOST_SNR, MEDIA_SNR, Flag, Quantity
 from exporters import families as f
 from exporters import samples
 from exporters.families import escape
-from exporters.layout import Convert, Layout, Output, Values
+from exporters.layout import PORT, Convert, Layout, Output, Values, VdmKeys
 from exporters.samples import Group
 from exporters.tables import Slot
 
@@ -26,6 +26,7 @@ def _bits(offered: int, active: int) -> Values:
     return tuple(active >> at & 1 for at in range(offered.bit_length()) if offered >> at & 1)
 
 
+@lru_cache(maxsize=256)
 def _lane(lane: int) -> str:
     return f',lane="{lane}"' if lane else ""
 
@@ -33,18 +34,20 @@ def _lane(lane: int) -> str:
 class Block:
     """One thing of one port, such as a quantity over its lanes: the last values, and where their text stands."""
 
-    __slots__ = ("keys", "outputs", "values")
+    __slots__ = ("keys", "label", "outputs", "values")
 
-    def __init__(self, keys: object, outputs: Iterable[tuple[Slot, str, Convert | None]]) -> None:
+    def __init__(self, keys: object, label: str, outputs: Iterable[tuple[Slot, str, Convert | None]]) -> None:
         self.keys = keys
         """Which lanes there are: another set of them needs other templates."""
+        self.label = label
         self.outputs = tuple(outputs)
         """Slot, template of its text, conversion of the values."""
         self.values: object = None
 
     def write(self, values: Values) -> None:
         for slot, template, convert in self.outputs:
-            slot.write(template % (values if convert is None else convert(values)))
+            text = template % (values if convert is None else convert(values))
+            slot.write(text.replace(PORT, self.label))
 
     def clear(self) -> None:
         for slot, _, _ in self.outputs:
@@ -70,7 +73,7 @@ class PortText:
 
     def __init__(self, port: str, layout: Layout) -> None:
         self._layout = layout
-        self._label = f'port="{escape(port)}"'.replace("%", "%%")
+        self._label = f'port="{escape(port)}"'
         self._module: Module | None = None
         self._thresholds: Mapping[Quantity, Bounds] | None = None
         self._identity = Group(layout, port)
@@ -85,7 +88,7 @@ class PortText:
         self._lane_flags: dict[Flag, Block] = {}
         self._data_path: dict[str, Block] = {}
         self._observables: list[Observable] = []
-        self._vdm_keys: list[tuple[str, int, str]] = []
+        self._vdm_keys: VdmKeys = ()
         self._snr_of_vdm: frozenset[Quantity] = frozenset()
 
     def reading(self, reading: Reading) -> None:
@@ -185,9 +188,9 @@ class PortText:
             block.write(values)
 
     def _show_vdm(self, vdm: tuple[VdmSample, ...]) -> None:
-        keys = [(sample.observable, sample.lane, sample.unit) for sample in vdm]
+        keys = tuple([(sample.observable, sample.lane, sample.unit) for sample in vdm])
         if keys != self._vdm_keys:
-            self._lay_out_vdm(keys)
+            self._lay_out_vdm(self._layout.same(keys))
         values = [sample.value for sample in vdm]
         for observable in self._observables:
             mine = tuple([values[at] for at in observable.indices])
@@ -195,7 +198,7 @@ class PortText:
                 observable.block.values = mine
                 observable.block.write(mine)
 
-    def _lay_out_vdm(self, keys: list[tuple[str, int, str]]) -> None:
+    def _lay_out_vdm(self, keys: VdmKeys) -> None:
         """Group the samples by observable. Of two with equal name and lane (in two groups) the first counts."""
         for observable in self._observables:
             observable.block.drop()
@@ -220,12 +223,9 @@ class PortText:
         block = blocks[key] = self._block(lanes, outputs, [_lane(lane) for lane in lanes])
         return block
 
-    def _block(self, keys: object, outputs: Iterable[Output], lanes: Collection[str]) -> Block:
-        def template(out: Output) -> str:
-            name = out.table.family.name
-            return "".join([f"{name}{{{self._label}{lane}{out.labels}}} %r\n" for lane in lanes])
-
-        return Block(keys, [(Slot(out.table), template(out), out.convert) for out in outputs])
+    def _block(self, keys: object, outputs: Iterable[Output], lanes: Iterable[str]) -> Block:
+        lanes, template = tuple(lanes), self._layout.template
+        return Block(keys, self._label, [(Slot(out.table), template(out, lanes), out.convert) for out in outputs])
 
 
 def _lose(blocks: dict[K, Block], kept: Collection[K]) -> None:

@@ -113,6 +113,7 @@ class Routes:
 
     async def _scrape(self, request: web.Request, device: str) -> web.StreamResponse:
         scraper = self._services.scraper
+        await scraper.begin(device)
         wanted = negotiate(request.headers.get("Accept", ""))
         headers = {"Content-Type": wanted.content_type, "Vary": "Accept, Accept-Encoding"}
         if accepts_gzip(request.headers.get("Accept-Encoding", "")):

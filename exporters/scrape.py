@@ -13,9 +13,11 @@ from exporters.exposition import Exposition
 from exporters.selfmetrics import SelfMetrics
 from exporters.tables import Piece, gzip_of, halves
 
-_EOF: Final = Piece(b"# EOF\n")
+_EOF: Final = b"# EOF\n"
 _AT_ONCE: Final = 65_536
 """Less than so many bytes are not worth a second thread."""
+_PORTS_AT_ONCE: Final = 16
+"""About a millisecond of rendering."""
 _PLAIN_AT_ONCE: Final = 4
 _PLAIN_AGE_S: Final = 5.0
 """While so many read uncompressed text, new ones share a version of up to this age."""
@@ -67,13 +69,16 @@ class Scraper:
         """End the threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _pieces(self, device: str, *, openmetrics: bool) -> list[Piece]:
-        pieces = self._exposition.pieces(device, openmetrics=openmetrics)
-        if device == self._local:
-            pieces.append(Piece(self._self_metrics.text(openmetrics=openmetrics)))
-        if openmetrics:
-            pieces.append(_EOF)
-        return pieces
+    async def begin(self, device: str) -> None:
+        """Somebody scrapes: render what waited for it, a few ports at a time, so that the event loop stays free."""
+        self._exposition.expect(device)
+        while self._exposition.render(device, most=_PORTS_AT_ONCE):  # noqa: ASYNC110  # work, not waiting
+            await asyncio.sleep(0)
+
+    def _ending(self, device: str, *, openmetrics: bool) -> list[bytes]:
+        """What comes behind the samples of a device."""
+        ending = [self._self_metrics.text(openmetrics=openmetrics)] if device == self._local else []
+        return [*ending, _EOF] if openmetrics else ending
 
     @contextmanager
     def plain(self, device: str, *, openmetrics: bool) -> Generator[list[bytes]]:
@@ -82,7 +87,8 @@ class Scraper:
         key = (device, openmetrics)
         made, text = self._last.get(key, (float("-inf"), []))
         if self._readers < _PLAIN_AT_ONCE or now - made > _PLAIN_AGE_S:
-            text = [piece.text for piece in self._pieces(device, openmetrics=openmetrics)]
+            text = self._exposition.texts(device, openmetrics=openmetrics)
+            text += self._ending(device, openmetrics=openmetrics)
             self._last[key] = (now, text)
         self._readers += 1
         try:
@@ -106,9 +112,10 @@ class Scraper:
 
     async def _compress(self, device: str, *, openmetrics: bool) -> bytes:
         loop = asyncio.get_running_loop()
-        pieces = self._pieces(device, openmetrics=openmetrics)
+        pieces = self._exposition.pieces(device, openmetrics=openmetrics)
+        pieces += [Piece(text) for text in self._ending(device, openmetrics=openmetrics)]
         first, second = halves(pieces)
-        if sum(len(piece.text) for piece in second) > _AT_ONCE:
+        if sum(piece.size for piece in second) > _AT_ONCE:
             work = (loop.run_in_executor(self._threads, _deflate, part) for part in (first, second))
             await asyncio.gather(*work)
         return await loop.run_in_executor(self._threads, gzip_of, pieces)
@@ -116,4 +123,4 @@ class Scraper:
 
 def _deflate(pieces: list[Piece]) -> None:
     for piece in pieces:
-        piece.deflated()
+        piece.packed()

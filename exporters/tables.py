@@ -3,48 +3,69 @@
 import zlib
 from collections.abc import Iterable, Sequence
 from struct import pack
-from typing import Final
+from typing import Final, NamedTuple
 
+from exporters import crc
 from exporters.families import Family
 
 _GZIP_HEADER: Final = b"\x1f\x8b\x08\0\0\0\0\0\x04\xff"  # deflate, no name, no time, fastest, unknown system
 _LAST_BLOCK: Final = b"\x03\0"  # an empty block that ends a deflate stream (RFC 1951, 3.2.6)
 
 
-class Piece:
-    """A run of text that never changes, and its compressed form once somebody has asked for it."""
+class Packed(NamedTuple):
+    """A compressed piece, and what is needed of its text to put it behind others."""
 
-    __slots__ = ("_deflated", "text")
+    data: bytes
+    """Raw deflate blocks that refer to nothing before them."""
+    checksum: int
+    shift: int
+
+
+class Piece:
+    """A run of text that never changes. Once it is compressed that is all that is kept of it."""
+
+    __slots__ = ("_packed", "_text", "size")
 
     def __init__(self, text: bytes) -> None:
-        self.text = text
-        self._deflated: bytes | None = None
+        self.size = len(text)
+        """Bytes of the text."""
+        self._text = text
+        self._packed: Packed | None = None
+
+    @property
+    def text(self) -> bytes:
+        """The text, decompressed where need be."""
+        text = self._text  # looked at first: it goes after `_packed` came
+        packed = self._packed
+        return text if packed is None else zlib.decompressobj(wbits=-15).decompress(packed.data)
 
     @property
     def compressed(self) -> bool:
-        """True when `deflated` costs nothing."""
-        return self._deflated is not None
+        """True when `packed` costs nothing."""
+        return self._packed is not None
 
-    def deflated(self) -> bytes:
-        """Raw deflate blocks that refer to nothing before them, so pieces can be put behind each other.
-
-        May run on any thread: two that meet do the same work twice and store equal bytes.
-        """
-        if self._deflated is None:
+    def packed(self) -> Packed:
+        """The compressed form. May run on any thread: two that meet do the same work twice."""
+        text = self._text  # as above
+        packed = self._packed
+        if packed is None:
             packer = zlib.compressobj(level=1, method=zlib.DEFLATED, wbits=-15)
-            self._deflated = packer.compress(self.text) + packer.flush(zlib.Z_FULL_FLUSH)
-        return self._deflated
+            data = packer.compress(text) + packer.flush(zlib.Z_FULL_FLUSH)
+            packed = self._packed = Packed(data, zlib.crc32(text), crc.shift(self.size))
+            self._text = b""
+        return packed
 
 
 def gzip_of(pieces: Iterable[Piece]) -> bytes:
     """One gzip file of all pieces."""
-    crc = size = 0
+    checksum = size = 0
     out = [_GZIP_HEADER]
     for piece in pieces:
-        out.append(piece.deflated())
-        crc = zlib.crc32(piece.text, crc)
-        size += len(piece.text)
-    out += (_LAST_BLOCK, pack("<II", crc, size & 0xFFFF_FFFF))
+        packed = piece.packed()
+        out.append(packed.data)
+        checksum = crc.joined(checksum, packed.checksum, packed.shift)
+        size += piece.size
+    out += (_LAST_BLOCK, pack("<II", checksum, size & 0xFFFF_FFFF))
     return b"".join(out)
 
 
@@ -53,13 +74,13 @@ def halves(pieces: Sequence[Piece]) -> tuple[list[Piece], list[Piece]]:
     first: list[Piece] = []
     second: list[Piece] = []
     left = right = 0
-    for piece in sorted((p for p in pieces if not p.compressed), key=lambda p: -len(p.text)):
+    for piece in sorted((p for p in pieces if not p.compressed), key=lambda p: -p.size):
         if left <= right:
             first.append(piece)
-            left += len(piece.text)
+            left += piece.size
         else:
             second.append(piece)
-            right += len(piece.text)
+            right += piece.size
     return first, second
 
 
@@ -78,8 +99,12 @@ class Table:
     def joined(self) -> Piece:
         """The text of all slots."""
         if self.piece is None:
-            self.piece = Piece(b"".join([slot.text for slot in self.slots]))
+            self.piece = Piece(self.text())
         return self.piece
+
+    def text(self) -> bytes:
+        """The same, joined anew and not kept."""
+        return b"".join([slot.text for slot in self.slots])
 
 
 class Slot:
@@ -124,6 +149,14 @@ class Tables:
             if table.slots:
                 pieces += (table.heads[openmetrics], table.joined())
         return pieces
+
+    def texts(self, *, openmetrics: bool) -> list[bytes]:
+        """The same for who wants it uncompressed."""
+        texts: list[bytes] = []
+        for table in self._tables.values():
+            if table.slots:
+                texts += (table.family.head(openmetrics=openmetrics), table.text())
+        return texts
 
     def samples(self) -> int:
         """How many samples there are."""
