@@ -88,9 +88,8 @@ async def test_it_has_what_is_needed_and_no_secret(tmp_path: Path) -> None:
     tools = tmp_path / "bin"
     tools.mkdir()
     journalctl = tools / "journalctl"  # a log in which somebody was careless
-    journalctl.write_text(
-        f"#!/bin/sh\necho 'refused for {PASSWORD}'\necho 'asked with community={COMMUNITY} {{"token": "xyz12345"}}'\n"
-    )
+    said = f'refused for {PASSWORD}\nasked with community={COMMUNITY} {{"token": "xyz12345"}}'
+    journalctl.write_text(f"#!/bin/sh\ncat <<'END'\n{said}\nEND\n")
     journalctl.chmod(0o755)
     config = write_config(tmp_path)
     async with serving() as served:
