@@ -11,13 +11,14 @@ themselves are in the readings. Times are Unix seconds.
 import math
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import lru_cache
 from operator import attrgetter
 from typing import Final, NamedTuple
 
 from agent import quantities as q
 from agent.document import timestamp
-from agent.model import ModuleChange, ModuleEvent, Reading
+from agent.model import ModuleChange, ModuleEvent, Reading, VdmSample
 from agent.quantities import Quantity, Unit, dbm
 from agent.state import Hub, PortForgotten
 
@@ -73,6 +74,15 @@ class Sample:
     lanes: dict[Quantity, dict[int, float]] = field(default_factory=dict[Quantity, dict[int, float]])
 
 
+class _Column(NamedTuple):
+    """One quantity of a row, over its lanes; `integer` is its row of `_INTEGERS`."""
+
+    quantity: Quantity
+    lanes: tuple[int, ...]
+    scale: float
+    integer: tuple[int, int, int] | None
+
+
 class _Row:
     """The layout of one sample in bytes."""
 
@@ -81,12 +91,15 @@ class _Row:
         self.known = frozenset(quantity for quantity, _ in shape)
         codes = (_CODECS[quantity].code * (len(lanes) or 1) for quantity, lanes in shape)
         self.format = struct.Struct("<d" + "".join(codes))
+        self._columns = tuple(
+            _Column(quantity, lanes, _CODECS[quantity].scale, _INTEGERS.get(_CODECS[quantity].code))
+            for quantity, lanes in shape
+        )
 
     def pack(self, time: float, values: Mapping[Quantity, float], lanes: Lanes) -> bytes | None:
-        """One row; None when it would need another layout."""
+        """One row; None when it would need another layout. Once a reading."""
         flat: list[float] = []
-        for quantity, numbers in self.shape:
-            code, scale = _CODECS[quantity]
+        for quantity, numbers, scale, integer in self._columns:
             if numbers:
                 by_lane = lanes.get(quantity)
                 if by_lane is None:
@@ -96,8 +109,8 @@ class _Row:
                     return None
                 scaled = [value * scale for value in by_lane.values()]
                 flat += scaled if max(scaled) < _HALF_LIMIT else [min(each, _HALF_LIMIT) for each in scaled]
-            elif code in _INTEGERS:
-                least, most, none = _INTEGERS[code]
+            elif integer is not None:
+                least, most, none = integer
                 value = values.get(quantity)
                 flat.append(none if value is None else min(max(round(value * scale), least), most))
             else:
@@ -161,11 +174,16 @@ class _Ring:
 class _Port:
     """Both rings of one port, in the layout of what its module offers."""
 
-    __slots__ = ("kept", "kept_at", "recent", "row", "sizes")
+    __slots__ = ("errors", "kept", "kept_at", "recent", "row", "seen", "sizes", "vdm")
 
     def __init__(self, sizes: tuple[int, int], shape: Shape) -> None:
         self.sizes = sizes
-        self.row = row = _Row(shape)
+        self.row = row = _row(shape)
+        self.seen = set(row.known)
+        """Quantities that need no other layout: it has them, or they are not kept."""
+        self.vdm: tuple[VdmSample, ...] = ()
+        self.errors: float | None = None
+        """What `vdm` says of bit errors."""
         self.recent = _Ring(sizes[0], row)
         self.kept = _Ring(sizes[1], row)
         self.kept_at = -math.inf
@@ -176,7 +194,8 @@ class _Port:
         for quantity, numbers in shape:
             lanes.setdefault(quantity, set()).update(numbers)
         wider = _Port(self.sizes, tuple((each, tuple(sorted(lanes[each]))) for each in lanes))
-        wider.kept_at = self.kept_at
+        wider.kept_at, wider.vdm, wider.errors = self.kept_at, self.vdm, self.errors
+        wider.seen |= self.seen
         for old, new in ((self.recent, wider.recent), (self.kept, wider.kept)):
             for sample in old:
                 new.add(wider.padded(sample.time, sample.values, sample.lanes))
@@ -206,18 +225,23 @@ class History:
     def take(self, reading: Reading) -> None:
         """Keep what is of interest in a reading."""
         key = (reading.device, reading.port)
-        if reading.vdm:
-            reading = _with_errors(reading)
         port = self._ports.get(key)
         if port is None:
-            port = self._ports[key] = _Port(self._sizes, _shape(reading))
-        elif not port.row.known >= _kept(reading):
-            port = self._ports[key] = port.widened(_shape(reading))
-        data = port.row.pack(reading.time, reading.values, reading.lanes)
+            port = self._ports[key] = _Port(self._sizes, ())
+        values, lanes = reading.values, reading.lanes
+        if reading.vdm is not port.vdm:  # read now and then, and the same until then
+            port.vdm, port.errors = reading.vdm, _errors(reading.vdm)
+        if port.errors is not None:
+            values = {**values, _ERRORS: port.errors}
+        if not (port.seen.issuperset(values) and port.seen.issuperset(lanes)):
+            port = self._ports[key] = port.widened(_shape(values, lanes))
+            port.seen.update(values, lanes)
+        data = port.row.pack(reading.time, values, lanes)
         if data is None:
-            if any(not set(numbers) <= set(dict(port.row.shape)[each]) for each, numbers in _shape(reading)):
-                port = self._ports[key] = port.widened(_shape(reading))
-            data = port.padded(reading.time, reading.values, reading.lanes)
+            shape = _shape(values, lanes)
+            if any(not set(numbers) <= set(dict(port.row.shape)[each]) for each, numbers in shape):
+                port = self._ports[key] = port.widened(shape)
+            data = port.padded(reading.time, values, lanes)
         port.recent.add(data)
         # A poll may come a little early; a clock that was set back is no reason to stop.
         if not 0 <= reading.time - port.kept_at < 0.95 * self._spacing_s:
@@ -252,23 +276,22 @@ class History:
         self._ports.pop((event.device, event.port), None)
 
 
-def _with_errors(reading: Reading) -> Reading:
-    """The reading with the decades of its bit errors, where VDM has them."""
-    ratios = [each.value for each in reading.vdm if each.observable.startswith("pre_fec_ber_current_")]
-    if not ratios:
-        return reading
-    return replace(reading, values={**reading.values, _ERRORS: math.log10(max(*ratios, _ERRORLESS))})
+@lru_cache(maxsize=256)
+def _row(shape: Shape) -> _Row:
+    """Ports of the same kind share it."""
+    return _Row(shape)
 
 
-def _kept(reading: Reading) -> set[Quantity]:
-    """The quantities of a reading that are kept."""
-    return {quantity for quantity in (*reading.values, *reading.lanes) if quantity in _CODECS}
+def _errors(vdm: tuple[VdmSample, ...]) -> float | None:
+    """The decades of the worst bit errors, where VDM has them."""
+    ratios = [each.value for each in vdm if each.observable.startswith("pre_fec_ber_current_")]
+    return math.log10(max(*ratios, _ERRORLESS)) if ratios else None
 
 
-def _shape(reading: Reading) -> Shape:
-    """The same with their lanes."""
-    single = tuple((quantity, ()) for quantity in reading.values if quantity in _CODECS)
-    laned = tuple((quantity, tuple(lanes)) for quantity, lanes in reading.lanes.items() if quantity in _CODECS)
+def _shape(values: Mapping[Quantity, float], lanes: Lanes) -> Shape:
+    """The quantities of a reading that are kept, with their lanes."""
+    single = tuple((quantity, ()) for quantity in values if quantity in _CODECS)
+    laned = tuple((quantity, tuple(numbers)) for quantity, numbers in lanes.items() if quantity in _CODECS)
     return (*single, *laned)
 
 
