@@ -7,6 +7,7 @@ book.active()                # what fires now
 
 import asyncio
 import logging
+import math
 import time
 import uuid
 from collections import Counter
@@ -28,6 +29,8 @@ _log = logging.getLogger(__name__)
 
 SAVE_S: Final = 5.0
 """A change reaches the disk within this time; what a crash loses of it is judged again."""
+GROUP_S: Final = 0.5
+"""At a start every reading brings a new port: they are grouped so often, not each time."""
 IDLE_S: Final = 60.0
 
 LASER_FAULT: Final = LaserFault.FLAG.value
@@ -207,14 +210,18 @@ class AlertBook:
     async def run(self) -> None:
         """Tick when something is due, and keep the file, until cancelled."""
         saved_at = time.monotonic()
+        grouped_at = -math.inf
         try:
             while True:
                 self._wake.clear()
-                if self._regroup:
+                group_in_s = grouped_at + GROUP_S - time.monotonic() if self._regroup else IDLE_S
+                if group_in_s <= 0:
+                    grouped_at, group_in_s = time.monotonic(), IDLE_S
                     self._group()
                 self._raise(self.engine.tick(self._clock()))
                 self._armed = self.engine.next_deadline()
-                wait = min(self._armed - self._clock().monotonic, SAVE_S if self._changed else IDLE_S)
+                idle_s = min(group_in_s, SAVE_S if self._changed else IDLE_S)
+                wait = min(self._armed - self._clock().monotonic, idle_s)
                 await self._sleep(wait)
                 self._armed = 0.0
                 if self._changed and time.monotonic() - saved_at >= SAVE_S:
