@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import binascii
 import hmac
 import os
 from collections.abc import Callable, Mapping
@@ -73,7 +72,7 @@ def _credentials(authorization: str) -> tuple[str, bytes]:
     try:
         name, colon, password = base64.b64decode(encoded.strip(), validate=True).partition(b":")
         return (name.decode() if colon else ""), password
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not ASCII, not base64, not UTF-8
         return "", b""
 
 

@@ -19,6 +19,9 @@ from tests.test_reliability import _tests_of
 
 HASH = bcrypt.hashpw(b"Sesame-In-Test", bcrypt.gensalt(4)).decode()
 
+NOT_ASCII = {"Authorization": "Basic \u00fc\u20ac"}
+"""Found by fuzzing: it was an internal error, with a traceback in the log for each request of a stranger."""
+
 
 def routes(server: Served) -> list[tuple[str, str]]:
     """Method and path of everything that the server has, from the router itself: a new route is in it."""
@@ -42,7 +45,7 @@ async def test_every_route_asks_who_it_is(tmp_path: Path) -> None:
         paths = routes(server)
         assert len(paths) > 20
         for method, path in [*paths, ("GET", "/nothing"), ("DELETE", "/metrics"), ("GET", "/../etc/passwd")]:
-            for headers in ({}, {"Authorization": aiohttp.encode_basic_auth("alice", "guess")}):
+            for headers in ({}, {"Authorization": aiohttp.encode_basic_auth("alice", "guess")}, NOT_ASCII):
                 async with client.request(method, server.url(path), headers=headers) as response:
                     assert response.status == 401, (method, path)
                     assert "Basic" in response.headers["WWW-Authenticate"]
