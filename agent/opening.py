@@ -106,7 +106,7 @@ def _open_cages(wanted: Wanted, registry: Registry, config: Config, section: Mod
                 interval_s=section.poll_interval or config.agent.poll_interval,
                 # What another daemon latches belongs to it, unless the config says otherwise.
                 flags=_flags(config, section.read_flags) and (not cage.owner or section.own_flags),
-                freeze=_freezes(wanted, section, cage),
+                freeze=freezes(wanted, section, cage),
                 intervals=_intervals(config),
             )
         )
@@ -132,7 +132,7 @@ def _share_engines(wanted: Wanted, config: Config) -> None:
     wanted.engines = Engines(wanted.shares)
 
 
-def _freezes(wanted: Wanted, section: ModuleSection, cage: Cage) -> bool:
+def freezes(wanted: Wanted, section: ModuleSection, cage: Cage) -> bool:
     """Whether VDM is frozen: its statistics begin anew for everybody, so never where another daemon reads them."""
     if section.vdm_freeze and cage.owner:
         wanted.notes.append(f"{cage.source}: vdm_freeze is not done, {cage.owner} reads these statistics")

@@ -3,14 +3,19 @@
 import errno
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from agent import maps
+from agent import config, maps, opening
+from agent.config import ModuleSource, SysfsSource
 from agent.errors import BusGone
 from agent.memory import Memory, Shape, Span
 from agent.session import Intervals, ModuleSession, Refresh
+from agent.sources import Cage as SourceCage
+from agent.sources import Options
 from drivers.i2c import LinuxI2cBus
+from drivers.i2c_cages import I2cDriver
 from drivers.paged import PagedMemory
 from fakes.adapter import FakeAdapter
 from fakes.i2cdev import FakeI2cDev
@@ -312,3 +317,31 @@ def test_the_guard_lets_the_register_pass_on_its_page_only() -> None:
     assert cage.module.complaints == []
     with pytest.raises(BusGone):
         LinuxI2cBus("13", calls=cage.calls, freeze=True).transfer(0x50, b"\x7f\x2f", 0)
+
+
+@pytest.mark.parametrize(("option", "written"), [("yes", ["90c1", "9041"]), ("no", [])])
+def test_the_option_of_a_source_opens_the_guard_of_its_bus(option: str, written: list[str]) -> None:
+    cage = Cage(image())
+    driver = I2cDriver(calls=cage.calls, sys=Path("/nonexistent"), owner=lambda: "")
+    memory = driver.open("12", Options({"freeze": option}, of="test")).memory
+    session = ModuleSession(memory, identify=maps.identify, freeze=True, clock=cage.clock, sleep=cage.sleep)
+    session.refresh()
+    assert cage.writes == written
+
+
+def test_config_says_so_to_the_driver() -> None:
+    text = '[[source]]\ntype = "{}"\nvdm_freeze = true\n'
+    (i2c,) = config.parse(text.format("i2c") + 'bus = "12"\n', name="x").source
+    (serial,) = config.parse(text.format("serial") + 'device = "/dev/ttyUSB0"\n', name="x").source
+    for section in (i2c, serial):
+        assert isinstance(section, ModuleSource)
+        assert section.source().options["freeze"] == "yes"
+
+
+@pytest.mark.parametrize(("owner", "freezes"), [("", True), ("xcvrd", False)])
+def test_never_where_another_daemon_reads_the_modules(owner: str, freezes: bool) -> None:
+    section = SysfsSource(type="sysfs", path="/sys/x", vdm_freeze=True)
+    wanted = opening.Wanted()
+    cage = SourceCage("sysfs:x", "x", "x", ReadOnly(image()), owner=owner)
+    assert opening.freezes(wanted, section, cage) is freezes
+    assert wanted.notes == ([] if freezes else ["sysfs:x: vdm_freeze is not done, xcvrd reads these statistics"])
