@@ -12,8 +12,7 @@ from agent.errors import DriverError
 from drivers.snmp import ber, transport
 from drivers.snmp.client import SYS_UP_TIME, Limits, Session
 from drivers.snmp.errors import AuthFailed, ErrorStatus, Malformed, NoAnswer, Unsupported, WalkCut
-from drivers.snmp.security import Community, Security, User, Usm
-from drivers.snmp.usm import AuthProtocol, PrivProtocol
+from drivers.snmp.security import AuthProtocol, Community, PrivProtocol, Security, User, Usm
 from fakes import snmp_recording
 from fakes.snmp_agent import Agent, Behaviour, Tables
 from fakes.snmp_recording import INTEGER, OCTET_STRING, TIMETICKS, Row
@@ -233,13 +232,13 @@ async def test_an_answer_from_another_address_is_not_taken(endpoint: transport.E
         + ber.encode(ber.OCTET_STRING, b"public")
         + ber.encode_pdu(ber.RESPONSE, 77, 0, 0, ber.encode_varbind(SYS_UP_TIME, ber.encode_integer(1))),
     )
-    future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-    endpoint.expect(77, ("192.0.2.1", 161), future)
+    reply = transport.Reply()
+    endpoint.expect(77, ("192.0.2.1", 161), reply)
     endpoint.datagram_received(forged, ("192.0.2.66", 161))
-    assert not future.done()
+    assert not reply.done
     assert endpoint.strays.wrong_sender == 1
     endpoint.datagram_received(forged, ("192.0.2.1", 161))
-    assert future.done()
+    assert await reply.wait(1.0) == forged
     endpoint.forget(77)
 
 

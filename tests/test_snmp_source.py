@@ -249,6 +249,16 @@ async def test_a_restarted_agent_is_discovered_anew(bench: Bench) -> None:
     await bench.until(lambda: bench.of(Reading)[-1].link.get("alias") == "new")
 
 
+async def test_all_devices_share_one_socket(bench: Bench) -> None:
+    for number in range(12):
+        await bench.add(f"leaf-{number}", {1: Port(optic())})
+    source = await bench.start(poll_interval=30.0, timeout=5.0)
+    await bench.until(lambda: len({reading.device for reading in bench.of(Reading)}) == 12)
+    assert len(source._endpoints) == 1
+    sockets = {id(watch._device.session._endpoint) for watch in source.watches.values() if watch._device}
+    assert len(sockets) == 1
+
+
 async def test_a_dead_switch_fails_alone_and_comes_back(bench: Bench) -> None:
     dead = await bench.add("dead", {1: Port(optic())})
     await bench.add("alive", {1: Port(optic())})

@@ -206,7 +206,7 @@ class Session:
     async def _exchange(self, tag: int, varbinds: bytes, share: int) -> tuple[Opened, ber.Pdu]:
         """One request, repeated until it is answered; an answer to an earlier try is as good."""
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[bytes] = loop.create_future()
+        reply = transport.Reply()
         ids: list[int] = []
         deadline = min(self.deadline, self._heard + self.limits.silence_s)
         try:
@@ -216,11 +216,11 @@ class Session:
                 pdu = ber.encode_pdu(
                     tag, message_id, 0, self._wanted(tries, share) if tag == ber.GETBULK else 0, varbinds
                 )
-                self._endpoint.expect(message_id, self._address, future)
+                self._endpoint.expect(message_id, self._address, reply)
                 self._endpoint.send(self._security.wrap(message_id, pdu), self._address)
                 self.requests += 1
                 try:
-                    data = await transport.wait(future, min(self.limits.timeout_s, deadline - loop.time()))
+                    data = await reply.wait(min(self.limits.timeout_s, deadline - loop.time()))
                 except NoAnswer:
                     if loop.time() >= deadline:
                         raise NoAnswer("the time for this device is used up") from None

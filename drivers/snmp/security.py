@@ -28,6 +28,12 @@ _V3: Final = 3
 _TIME_WINDOW_S: Final = 150
 _DIGEST_OCTETS: Final = {"md5": 12, "sha1": 12, "sha224": 16, "sha256": 24, "sha384": 32, "sha512": 48}
 _USM_STATS: Final = (1, 3, 6, 1, 6, 3, 15, 1, 1)
+_VERSION_3: Final = ber.encode_integer(_V3)
+_HEADER_TAILS: Final = {
+    flags: ber.encode_integer(MAX_SIZE) + ber.encode(ber.OCTET_STRING, bytes((flags,))) + ber.encode_integer(3)
+    for flags in range(8)
+}
+"""What follows the msgID in the header: the greatest size we take, flags, the user-based security model."""
 _REPORTS: Final = {
     1: "the device does not offer this security level to the user",
     3: "the device does not know the user",
@@ -127,6 +133,7 @@ class Usm:
         self._user = user
         self._flags = (1 if user.auth else 0) | (2 if user.priv else 0)
         self._engine_id = b""
+        self._engine_octets = ber.encode(ber.OCTET_STRING, b"")
         self._boots = 0
         self._time = 0
         self._learned_at = 0.0
@@ -224,6 +231,7 @@ class Usm:
 
     def _adopt(self, engine_id: bytes) -> None:
         self._engine_id = engine_id
+        self._engine_octets = ber.encode(ber.OCTET_STRING, engine_id)
         user = self._user
         if user.auth:
             from drivers.snmp import usm  # noqa: PLC0415 - pysnmp is loaded where SNMPv3 is used
@@ -250,23 +258,17 @@ class Usm:
         scoped: bytes,
     ) -> tuple[bytes, int]:
         """The whole message, and where its digest stands."""
-        header = ber.encode(
-            ber.SEQUENCE,
-            ber.encode_integer(message_id)
-            + ber.encode_integer(MAX_SIZE)
-            + ber.encode(ber.OCTET_STRING, bytes((flags,)))
-            + ber.encode_integer(3),
-        )
+        header = ber.encode(ber.SEQUENCE, ber.encode_integer(message_id) + _HEADER_TAILS[flags])
         tail = ber.encode(ber.OCTET_STRING, digest) + ber.encode(ber.OCTET_STRING, salt)
         parameters = ber.encode(
             ber.SEQUENCE,
-            ber.encode(ber.OCTET_STRING, self._engine_id)
+            self._engine_octets
             + ber.encode_integer(clock[0])
             + ber.encode_integer(clock[1])
             + ber.encode(ber.OCTET_STRING, name)
             + tail,
         )
-        body = ber.encode_integer(_V3) + header + ber.encode(ber.OCTET_STRING, parameters) + scoped
+        body = _VERSION_3 + header + ber.encode(ber.OCTET_STRING, parameters) + scoped
         message = ber.encode(ber.SEQUENCE, body)
         return message, len(message) - len(scoped) - len(tail) + 2
 

@@ -41,6 +41,7 @@ class SnmpSource:
         self.watches: dict[str, Watch] = {}
         self.traps: TrapReceiver | None = None
         self._complaint = ""
+        self._opening = asyncio.Lock()
         self._endpoints: dict[socket.AddressFamily, transport.Endpoint] = {}
         self._options = WatchOptions(
             interval_s=section.poll_interval or 60.0,
@@ -117,10 +118,11 @@ class SnmpSource:
                 tasks[name] = group.create_task(watch.run(), name=f"snmp {name}")
 
     async def _endpoint(self, family: socket.AddressFamily) -> transport.Endpoint:
-        endpoint = self._endpoints.get(family)
-        if endpoint is None or endpoint.closed:
-            endpoint = self._endpoints[family] = await transport.Endpoint.open(family)
-        return endpoint
+        async with self._opening:  # many devices ask for it at once; a second one would never be closed
+            endpoint = self._endpoints.get(family)
+            if endpoint is None or endpoint.closed:
+                endpoint = self._endpoints[family] = await transport.Endpoint.open(family)
+            return endpoint
 
     async def _start_traps(self, hub: Hub) -> None:
         if not self._section.traps:

@@ -6,7 +6,7 @@ import socket
 from dataclasses import dataclass
 from typing import Final, cast
 
-from agent.errors import BusGone
+from agent.errors import BusGone, DriverError
 from drivers.snmp import security
 from drivers.snmp.errors import Malformed, NoAnswer
 
@@ -30,7 +30,7 @@ class Endpoint(asyncio.DatagramProtocol):
 
     def __init__(self) -> None:
         self.strays = Strays()
-        self._waiting: dict[int, tuple[Address, asyncio.Future[bytes]]] = {}
+        self._waiting: dict[int, tuple[Address, Reply]] = {}
         self._transport: asyncio.DatagramTransport | None = None
 
     @classmethod
@@ -52,9 +52,8 @@ class Endpoint(asyncio.DatagramProtocol):
         self._transport = cast("asyncio.DatagramTransport", transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for _, future in self._waiting.values():
-            if not future.done():
-                future.set_exception(BusGone(f"the UDP socket for SNMP was closed: {exc or 'on request'}"))
+        for _, reply in self._waiting.values():
+            reply.fail(BusGone(f"the UDP socket for SNMP was closed: {exc or 'on request'}"))
 
     def error_received(self, exc: Exception) -> None:
         """ICMP errors reach an unconnected socket without a name: the timeout tells who does not answer."""
@@ -76,24 +75,24 @@ class Endpoint(asyncio.DatagramProtocol):
             self.strays.malformed += 1
             self._fail_malformed(addr)
             return
-        address, future = self._waiting.get(message_id, (None, None))
-        if address is None or future is None or future.done():
+        address, reply = self._waiting.get(message_id, (None, None))
+        if address is None or reply is None or reply.done:
             self.strays.unexpected += 1
         elif address[:2] != addr[:2]:
             self.strays.wrong_sender += 1
         else:
-            future.set_result(data)
+            reply.take(data)
 
     def _fail_malformed(self, addr: Address) -> None:
         """Noise from a device that owes an answer is its answer: there is no use in waiting for a better one."""
-        for address, future in self._waiting.values():
-            if address[:2] == addr[:2] and not future.done():
-                future.set_exception(Malformed("the device answers with bytes that are no SNMP message"))
+        for address, reply in self._waiting.values():
+            if address[:2] == addr[:2] and not reply.done:
+                reply.fail(Malformed("the device answers with bytes that are no SNMP message"))
                 return
 
-    def expect(self, message_id: int, address: Address, future: asyncio.Future[bytes]) -> None:
-        """Let `future` have the reply with this id from this address."""
-        self._waiting[message_id] = (address, future)
+    def expect(self, message_id: int, address: Address, reply: "Reply") -> None:
+        """Let `reply` have what comes with this id from this address."""
+        self._waiting[message_id] = (address, reply)
 
     def forget(self, message_id: int) -> None:
         """Nobody waits for this id any more."""
@@ -106,27 +105,52 @@ class Endpoint(asyncio.DatagramProtocol):
         self._transport.sendto(data, address)
 
 
-async def wait(future: asyncio.Future[bytes], timeout_s: float) -> bytes:
-    """The reply, or `NoAnswer` after `timeout_s`; the future stays usable for a later try."""
-    loop = asyncio.get_running_loop()
-    if timeout_s <= 0:
-        raise NoAnswer("no time left for an answer")
-    waiter: asyncio.Future[None] = loop.create_future()
+class Reply:
+    """The answer to one question, whichever of its tries it answers."""
 
-    def wake(_: object = None) -> None:
-        if not waiter.done():
-            waiter.set_result(None)
+    __slots__ = ("_data", "_error", "_waiter")
 
-    future.add_done_callback(wake)
-    handle = loop.call_later(timeout_s, wake)
-    try:
-        await waiter
-    finally:
-        handle.cancel()
-        future.remove_done_callback(wake)
-    if not future.done():
-        raise NoAnswer(f"no answer within {timeout_s:.3g} s")
-    return future.result()
+    def __init__(self) -> None:
+        self._data: bytes | None = None
+        self._error: DriverError | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether there is an answer or an error."""
+        return self._data is not None or self._error is not None
+
+    def take(self, data: bytes) -> None:
+        """The answer is here."""
+        self._data = data
+        self._wake()
+
+    def fail(self, error: DriverError) -> None:
+        """There will be none; the first word counts."""
+        if not self.done:
+            self._error = error
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def wait(self, timeout_s: float) -> bytes:
+        """The answer, or `NoAnswer` after `timeout_s`; may be called again for a later try."""
+        loop = asyncio.get_running_loop()
+        if not self.done and timeout_s > 0:
+            self._waiter = loop.create_future()
+            handle = loop.call_later(timeout_s, self._wake)
+            try:
+                await self._waiter
+            finally:
+                handle.cancel()
+                self._waiter = None
+        if self._error is not None:
+            raise self._error
+        if self._data is None:
+            raise NoAnswer(f"no answer within {timeout_s:.3g} s")
+        return self._data
 
 
 async def resolve(host: str, port: int) -> tuple[socket.AddressFamily, Address]:

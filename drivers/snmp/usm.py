@@ -1,7 +1,7 @@
 """Keys and ciphers of SNMPv3, by pysnmp's security services (which use the package `cryptography`)."""
 
 from functools import lru_cache
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 import pysnmp.proto.secmod.rfc3414.service  # type: ignore[import-untyped]  # noqa: F401 - its parts import each other
 from pyasn1.type.univ import OctetString  # type: ignore[import-untyped]
@@ -50,6 +50,9 @@ _PRIV: Final[dict[PrivProtocol, _Priv]] = {
 """The long keys are made by Blumenthal's rule, or (`…c`) by Reeder's, which Cisco and others follow."""
 
 
+_KEY_OCTETS: Final = {"aes128": 16, "aes192": 24, "aes256": 32, "aes192c": 24, "aes256c": 32}
+
+
 @lru_cache(maxsize=64)
 def hashed(protocol: AuthProtocol, password: str) -> object:
     """RFC 3414 A.2: a megabyte of password through the hash, 12 ms; the same for every device."""
@@ -72,21 +75,28 @@ def auth_key(protocol: AuthProtocol, password: str, engine_id: bytes) -> bytes:
 
 
 class Cipher:
-    """Enciphers scoped PDUs to one engine."""
+    """Enciphers scoped PDUs to one engine. AES runs in `cryptography` itself, DES in pysnmp."""
 
     def __init__(self, protocol: PrivProtocol, auth: AuthProtocol, password: str, engine_id: bytes) -> None:
         if getattr(aes, "PysnmpCryptoError", False):
             raise Unsupported("SNMPv3 privacy needs the package cryptography", hint="pip install 'opticd[snmpv3]'")
+        from drivers.snmp.aes import AesCfb  # noqa: PLC0415 - the package is there
+
         self._service = _PRIV[protocol]
         self._key = self._service.localize_key(_AUTH[auth][0], hashed(auth, password), OctetString(engine_id))
+        self._aes = None if protocol == "des" else AesCfb(bytes(cast("Any", self._key))[: _KEY_OCTETS[protocol]])
 
     def encrypt(self, data: bytes, boots: int, clock: int) -> tuple[bytes, bytes]:
         """The enciphered data, and the salt that goes with it."""
+        if self._aes is not None:
+            return self._aes.encrypt(data, boots, clock)
         sealed, salt = self._service.encrypt_data(self._key, (boots, clock, None), data)
         return bytes(sealed), bytes(salt)
 
     def decrypt(self, data: bytes, boots: int, clock: int, salt: bytes) -> bytes:
         """The data in clear; noise when the key is wrong."""
+        if self._aes is not None:
+            return self._aes.decrypt(data, boots, clock, salt)
         try:
             plain = self._service.decrypt_data(self._key, (boots, clock, OctetString(salt)), OctetString(data))
         except (StatusInformation, ValueError) as exc:
