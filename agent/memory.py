@@ -63,16 +63,18 @@ class Memory:
 
     def get(self, span: Span) -> bytes | None:
         """The bytes of `span`, or None when any of them is unread."""
-        key = (span.i2c, span.bank, span.page)
-        mask = ((1 << span.length) - 1) << span.offset
-        if span.end > PAGE_SIZE or self._known.get(key, 0) & mask != mask:
+        offset, length, page, bank, i2c = span
+        key = (i2c, bank, page)
+        mask = (1 << length) - 1
+        if offset + length > PAGE_SIZE or self._known.get(key, 0) >> offset & mask != mask:
             return None
-        return bytes(self._pages[key][span.offset : span.end])
+        return bytes(self._pages[key][offset : offset + length])
 
     def byte(self, offset: int, page: int = 0, *, bank: int = 0, i2c: int = I2C_MODULE) -> int | None:
         """One byte, or None when it is unread."""
-        raw = self.get(Span(offset, 1, page, bank, i2c))
-        return None if raw is None else raw[0]
+        key = (i2c, bank, page)
+        known = offset < PAGE_SIZE and self._known.get(key, 0) >> offset & 1
+        return self._pages[key][offset] if known else None
 
     def __contains__(self, span: Span) -> bool:
         return self.get(span) is not None

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Annotated, Final, Literal, TypeVar
 
@@ -181,6 +181,7 @@ def _last(values: Sequence[T_ | None]) -> T_ | None:
     return next((value for value in reversed(values) if value is not None), None)
 
 
+@lru_cache(maxsize=4096)
 def _like(text: str, pattern: str) -> bool:
     return fnmatchcase(text.casefold(), pattern.casefold())
 
