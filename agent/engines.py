@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from agent.model import Feed, Laser, ModuleEvent, PollFailed, Reading
+from agent.model import Feed, Laser, Module, ModuleEvent, PollFailed, Reading
 from agent.slices import PortCut, Remainder, Share, Slice, slices
 from agent.state import Event, PortForgotten
 
@@ -28,6 +28,8 @@ class _Engine:
         self.shares: list[Share] = []
         self.cuts: tuple[PortCut, ...] = ()
         self.rest = Remainder(())
+        self.basis: tuple[Module, Mapping[int, int], Mapping[str, int]] = ({}, {}, {})
+        """What its ports were last worked out from."""
 
     def use(self, found: Iterable[Slice]) -> frozenset[str]:
         """Other ports from now on; returns the names of those that are gone."""
@@ -47,6 +49,7 @@ class Engines:
         self._engines: dict[str, _Engine] = {}
         self._sources: set[str] = set()
         self._lasers: dict[str, tuple[Laser, ...]] = {}
+        self._lit: dict[str, Mapping[int, Laser]] = {}
         self.version = 0
         """Grows when ports come, go, or get other lanes or lasers."""
         self._counts: dict[str, int] = {}
@@ -122,16 +125,24 @@ class Engines:
         if not isinstance(event, Reading):
             if isinstance(event, PollFailed) and not event.present:
                 self._lasers[event.port] = ()
+                self._lit.pop(event.port, None)
             return event
         self._counts[event.port] = len(event.lasers)
-        lasers = tuple(replace(one, feeds=self.affected(event.port, laser=one.laser)) for one in event.lasers)
-        self._lasers[event.port] = lasers
-        return replace(event, lasers=lasers)
+        self._lasers[event.port] = event.lasers
+        self._lit.pop(event.port, None)
+        return replace(event, lasers=tuple(self._lighting(event.port).values()))
+
+    def _lighting(self, source: str) -> Mapping[int, Laser]:
+        """The lasers of a source by number, with the ports that they light; worked out once a reading of it."""
+        known = self._lit.get(source)
+        if known is None:
+            lasers = self._lasers.get(source, ())
+            known = {one.laser: replace(one, feeds=self.affected(source, laser=one.laser)) for one in lasers}
+            self._lit[source] = known
+        return known
 
     def _of_engine(self, engine: _Engine, whole: Reading) -> Sequence[Event]:
-        before = engine.cuts
-        gone = engine.use(slices(engine.shares, whole, self._counts))
-        self.version += engine.cuts is not before
+        gone = self._share_out(engine, whole)
         own = next((self._feeds(cut.slice) for cut in engine.cuts if cut.name == engine.name), ())
         return (
             *(PortForgotten(whole.device, name) for name in sorted(gone)),
@@ -139,11 +150,22 @@ class Engines:
             *(cut.reading(whole, self._feeds(cut.slice)) for cut in engine.cuts if cut.name != engine.name),
         )
 
+    def _share_out(self, engine: _Engine, whole: Reading) -> frozenset[str]:
+        """Look at the ports of an engine again where something that they follow changed; returns those gone."""
+        module, applications, counts = engine.basis
+        if module is whole.module and applications is whole.lane_applications and counts == self._counts:
+            return frozenset()
+        engine.basis = (whole.module, whole.lane_applications, dict(self._counts))
+        before = engine.cuts
+        gone = engine.use(slices(engine.shares, whole, self._counts))
+        if engine.cuts is not before:
+            self.version += 1
+            self._lit.clear()
+        return gone
+
     def _feeds(self, one: Slice) -> tuple[Feed, ...]:
-        known = ((source, number, self._lasers.get(source, ())) for source, number in one.lasers)
-        return tuple(
-            Feed(source, laser) for source, number, lasers in known for laser in lasers if laser.laser == number
-        )
+        wanted = ((source, self._lighting(source).get(number)) for source, number in one.lasers)
+        return tuple(Feed(source, laser) for source, laser in wanted if laser is not None)
 
 
 def _words(feed: Feed) -> str:
