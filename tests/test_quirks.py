@@ -166,3 +166,13 @@ def test_identify_names_what_it_does_not_know() -> None:
     memory.put(Span(0, 1), b"\x06")
     with pytest.raises(DecodeError, match="unsupported memory map 0x06: XFP"):
         maps.identify(memory)
+
+
+def test_the_example_in_the_documents_is_valid() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "quirks.md").read_text(encoding="utf-8")
+    (example,) = [block.split("```")[0] for block in page.split("```toml\n")[1:] if block.startswith("[[quirk]]")]
+    first, second = parse(example, name="docs/quirks.md")
+    assert first.applies(
+        Module(vendor_name="ACME OPTICS", part_number="QDD-400G-DR4", firmware_revision="3.7"), None
+    )
+    assert second.vdm[104].name == "multi_path_interference"
