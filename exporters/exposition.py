@@ -78,7 +78,8 @@ class _Port:
             self._module.stale()
         else:
             self.gone()
-        if event.trouble.reason != ModuleAbsent.reason:  # an empty cage is no error, a bus that is not there is
+        # An empty cage is no error; a module that does not acknowledge, and a bus that is not there, are.
+        if event.present or event.trouble.reason != ModuleAbsent.reason:
             self.error(event.trouble.reason)
 
     def status(self, state: PortState) -> None:

@@ -603,6 +603,6 @@ def test_the_metrics_reference_is_fresh() -> None:
 
 def test_a_bus_that_is_not_there_is_an_error_an_empty_cage_is_none() -> None:
     scraped = Scraped()
-    for port, reason in (("Ethernet0", "bus_gone"), ("Ethernet1", "absent")):
-        scraped.hub.publish(PollFailed("leaf-17", port, 1.0, present=False, trouble=Trouble(reason, "")))
-    assert scraped.of("xcvr_poll_errors_total") == {"reason=bus_gone": 1.0}
+    for port, reason, present in (("a", "bus_gone", False), ("b", "absent", False), ("c", "absent", True)):
+        scraped.hub.publish(PollFailed("leaf-17", port, 1.0, present=present, trouble=Trouble(reason, "")))
+    assert scraped.of("xcvr_poll_errors_total") == {"reason=bus_gone": 1.0, "reason=absent": 1.0}
