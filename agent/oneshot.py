@@ -3,11 +3,11 @@
 import time
 from typing import Final
 
-from agent.portjob import PortJob, PortSetup
 from agent.errors import DecodeError, DriverError, OpticError
 from agent.identification import IDENTIFIER, Identify
 from agent.memory import Memory, ModuleMemory, Shape, Span
 from agent.model import PollFailed, Reading
+from agent.portjob import PortJob, PortSetup
 
 LIMIT_S: Final = 30.0
 _AGAIN_S: Final = 0.2

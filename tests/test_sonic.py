@@ -224,7 +224,8 @@ def test_texts(text: str, key: str, want: float | None) -> None:
 
 FIELDS = st.sampled_from(
     ["temperature", "voltage", "rx1power", "tx99bias", "rxlos1", "tempHAlarm", "rx2powerLWarn", "DP1State",
-     "flap_count", "temphighalarm", "rxpowerlowalarm", "osnr_avg", "prefec_ber_max_media_input1", "oper_status", "vendor_date",
+     "flap_count", "temphighalarm", "rxpowerlowalarm", "osnr_avg", "prefec_ber_max_media_input1", "oper_status",
+     "vendor_date",
      "type", "vendor_oui", "host_lane_count", "txdisable1", "rxpowerhighalarm_flag0", "rx0los", "error"]
 )  # fmt: skip
 
