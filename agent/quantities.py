@@ -71,6 +71,8 @@ HOST_INPUT_VMA: Final = Quantity(
     "host_input_vma", Unit.VOLT, "Modulation amplitude of the signal at the host input."
 )
 RX_OMA: Final = Quantity("rx_oma", Unit.WATT, "Optical modulation amplitude received.")
+LASER_BIAS: Final = Quantity("laser_bias", Unit.AMPERE, "Bias current of the lasers that an engine shows.")
+LASER_POWER: Final = Quantity("laser_power", Unit.WATT, "Optical power of the lasers that an engine shows.")
 LASER_VOLTAGE: Final = Quantity("laser_voltage", Unit.VOLT, "Forward voltage of a laser.")
 LASER_FREQUENCY: Final = Quantity("laser_frequency", Unit.HERTZ, "Optical frequency of a laser.")
 SUPPLY_CURRENT: Final = Quantity("supply_current", Unit.AMPERE, "Current that the module draws.")

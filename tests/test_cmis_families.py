@@ -468,11 +468,15 @@ def test_bailly_laser_module() -> None:
     image.set(0xB0, 154, "3A98")
     image.set(0xB0, 186, "B4")
     image.set(0xB0, 203, "2710")
-    image.set(0xB2, 178, "4E20 0000 0000 0000")
+    image.set(0xB2, 178, "4E20 0000 0000 0000 4E20 3A98")
+    image.set(0x01, 160, "02")
+    image.set(0x02, 176, "2710 0064 1388 00C8")
     cmis = CmisMap()
     found = cmis.describe(image.memory(cmis))
     assert found.banks == 8
-    assert found.thresholds[q.TX_POWER].get("high_alarm") == 0.2
+    assert found.thresholds[q.LASER_POWER].get("high_alarm") == 0.2
+    assert found.thresholds[q.LASER_BIAS] == {"high_alarm": 0.2, "high_warning": 0.15}
+    assert found.thresholds[q.TX_POWER].get("high_alarm") == 0.001  # that of the lanes, not of the lasers
     values = image.read()
     first, second, third, fourth = values.lasers
     assert first.values == {q.TX_BIAS: 0.15, q.LASER_VOLTAGE: 1.8, q.TX_POWER: 0.1}

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Final
 
+from agent import quantities as q
 from agent.errors import DecodeError
 from agent.maps import (
     cmis_bailly,
@@ -308,7 +309,7 @@ class _Chosen:
         engine = "lasers" in self.effects.pages
         if engine and cmis_bailly.present(memory):
             lasers = cmis_bailly.count(memory)
-            self.thresholds |= cmis_bailly.thresholds(memory)
+            self.thresholds |= _of_engine(cmis_bailly.thresholds(memory))
             for flags, parts in self.parts.items():
                 parts.append(cmis_bailly.BaillyPart(lasers, flags=flags))
             return
@@ -320,7 +321,8 @@ class _Chosen:
         if not self.laser_count:
             self.unread.append("lasers")
             return
-        self.thresholds |= cmis_lasers.thresholds(memory, shown[0])
+        bounds = cmis_lasers.thresholds(memory, shown[0])
+        self.thresholds |= bounds if external else _of_engine(bounds)
         for flags, parts in self.parts.items():
             parts.append(cmis_lasers.LasersPart(self.laser_count, flags=flags, pages=shown))
 
@@ -346,6 +348,12 @@ class _Chosen:
         subject = monitor.thresholds.subject
         if bounds and isinstance(subject, Quantity):
             self.thresholds[subject] = bounds
+
+
+def _of_engine(bounds: Iterable[tuple[Quantity, Bounds]]) -> Iterator[tuple[Quantity, Bounds]]:
+    """Thresholds of lasers beside an engine's own: its lanes have a bias and a power themselves."""
+    names = {q.TX_BIAS: q.LASER_BIAS, q.TX_POWER: q.LASER_POWER}
+    return ((names.get(quantity, quantity), limits) for quantity, limits in bounds)
 
 
 def _changed(monitor: f.Monitor, change: Replacement) -> f.Monitor:

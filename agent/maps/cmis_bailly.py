@@ -13,7 +13,7 @@ from agent.memory import Memory, Span
 from agent.model import Bounds, Laser
 from agent.plan import Draft
 from agent.quantities import Quantity
-from agent.registers import Confidence, Field, Kind, read_bounds
+from agent.registers import Confidence, Field, Kind, read, read_bounds
 
 IDENTIFIER: Final = Field(
     "laser_module_identifier", page=0xB0, offset=128, ref="Page B0h, byte 128", confidence=Confidence.ONE_SOURCE,
@@ -52,9 +52,15 @@ POWER_THRESHOLDS: Final = Field(
     q.TX_POWER, page=0xB2, offset=178, kind=Kind.U16, lsb=_HUNDREDTH_MILLI, bounds=True,
     ref="Page B2h, bytes 178-185", confidence=Confidence.UNSURE,
 )  # fmt: skip
+BIAS_THRESHOLDS: Final = Field(
+    "laser_bias_thresholds", page=0xB2, offset=186, kind=Kind.U16, lsb=_HUNDREDTH_MILLI, lanes=2,
+    ref="Page B2h, bytes 186-189", confidence=Confidence.UNSURE, note="high alarm, high warning",
+)  # fmt: skip
 ROWS: Final = (
     IDENTIFIER, COUNT, DISABLED, ACTIVE, BIAS_WARNING, BIAS_ALARM, CURRENT, VOLTAGE, POWER, POWER_THRESHOLDS,
+    BIAS_THRESHOLDS,
 )  # fmt: skip
+_MOVING: Final = (DISABLED, ACTIVE, BIAS_WARNING, BIAS_ALARM, CURRENT, VOLTAGE, POWER)
 _FIRST: Final = 133
 _FIRST_WITHOUT_FLAGS: Final = 142
 _END: Final = POWER.offset + POWER.size
@@ -62,7 +68,8 @@ _END: Final = POWER.offset + POWER.size
 
 def static_spans() -> tuple[Span, ...]:
     """How many lasers, and their thresholds."""
-    return (Span(128, 3, 0xB0), POWER_THRESHOLDS.span())
+    first, last = POWER_THRESHOLDS.span(), BIAS_THRESHOLDS.span()
+    return (Span(128, 3, 0xB0), first._replace(length=last.end - first.offset))
 
 
 def present(memory: Memory) -> bool:
@@ -77,10 +84,13 @@ def count(memory: Memory) -> int:
 
 
 def thresholds(memory: Memory) -> Iterator[tuple[Quantity, Bounds]]:
-    """Optical power."""
+    """Optical power and bias; of the bias only the upper ones."""
     bounds = read_bounds(POWER_THRESHOLDS, memory)
     if bounds:
         yield q.TX_POWER, bounds
+    bias = read(BIAS_THRESHOLDS, memory)
+    if bias and any(bias):
+        yield q.TX_BIAS, Bounds(high_alarm=bias[0], high_warning=bias[1])
 
 
 class BaillyPart:
@@ -100,7 +110,7 @@ class BaillyPart:
         image = bytearray(256)
         for span, block in zip(self.spans, blocks, strict=True):
             image[span.offset : span.end] = block or b""
-        columns = {row: row.decode(bytes(image[row.offset : row.offset + row.size])) for row in ROWS[2:-1]}
+        columns = {row: row.decode(bytes(image[row.offset : row.offset + row.size])) for row in _MOVING}
         for at in range(self._count):
             on = bool(columns[ACTIVE][at])
             names = {"bias_alarm": BIAS_ALARM, "bias_warning": BIAS_WARNING}
