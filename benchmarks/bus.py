@@ -7,7 +7,8 @@
 A plug-in for the entry-point group `opticd.drivers` (`benchmarks.daemon` puts it there). Below it is what a kernel
 would be: a system call that sleeps as long as its transaction keeps the wire at 400 kHz (or `read_ms` a read and
 nothing a page select) and copies bytes. Every read of a monitor finds other values. `python -m benchmarks.bus`
-prints what a poll's four system calls cost without the sleep: that is the fake's share of a measurement.
+prints what a poll's four system calls cost without the sleep, and with `PORTS BUSES SECONDS` behind it which share
+of a core they take with it, at a poll a second: that is the fake's part of a measurement.
 
 Not simulated: anything that goes wrong.
 """
@@ -16,15 +17,19 @@ import ctypes
 import itertools
 import random
 import struct
+import sys
+import threading
 import time
 import timeit
 from collections.abc import Callable
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 from smbus2 import smbus2 as linux
 
+from agent import maps
 from agent.errors import ConfigError
 from agent.memory import I2C_MODULE
+from agent.portjob import PortJob, PortSetup
 from agent.sources import Cage, Options
 from drivers.i2c import LinuxI2cBus, SystemCalls
 from drivers.paged import PagedMemory
@@ -184,25 +189,86 @@ class BenchDriver:
         )
 
 
-def fake_us() -> float:
-    """CPU microseconds that the fake takes for the system calls of one poll, without sleeping."""
-    calls = BenchCalls(images(), seconds=None)
-    fd = calls.open("/dev/i2c-0")
+class Refresh(NamedTuple):
+    """The traffic of one steady refresh."""
 
-    def transfer(out: bytes, n: int) -> "linux.i2c_rdwr_ioctl_data":
+    transactions: int
+    reads: int
+    """Of data: without page selects and their checks."""
+    wire_ms: float
+
+
+def refresh() -> Refresh:
+    """Counted below the production driver."""
+    log: list[tuple[int, int]] = []
+
+    def seconds(written: int, read: int) -> float:
+        log.append((written, read))
+        return 0.0
+
+    memory = PagedMemory(LinuxI2cBus("/dev/i2c-0", calls=BenchCalls(images(), seconds=seconds)), shared=True)
+    setup = PortSetup(port="Ethernet0", bus="0", source="bench:0", open=lambda: memory)
+    job = PortJob(setup, device="bench", identify=maps.identify, bus_failed=lambda: None, deadline_s=60.0)
+    for _ in range(2):
+        log.clear()
+        job.poll()
+    return Refresh(len(log), sum(read > 2 for _, read in log), sum(wire_s(*each) for each in log) * 1000)
+
+
+class _Transfers:
+    """The four system calls of a poll, made without opticd's driver."""
+
+    def __init__(self, calls: BenchCalls, number: int) -> None:
+        self._calls = calls
+        self._fd = calls.open(f"/dev/i2c-{number}")
+        self._kept: list[linux.i2c_msg] = []
+        self._poll = [
+            self._one(out, n) for out, n in ((b"\x03", 29), (b"\x7f\x11", 0), (b"\x7e", 2), (b"\x86", 76))
+        ]
+
+    def _one(self, out: bytes, n: int) -> "linux.i2c_rdwr_ioctl_data":
         messages = [linux.i2c_msg.write(I2C_MODULE, out)] + ([linux.i2c_msg.read(I2C_MODULE, n)] if n else [])
-        kept.extend(messages)
+        self._kept += messages
         return linux.i2c_rdwr_ioctl_data.create(*messages)  # type: ignore[arg-type] # smbus2's stub says Sequence
 
-    kept: list[linux.i2c_msg] = []
-    poll = [transfer(b"\x03", 29), transfer(b"\x7f\x11", 0), transfer(b"\x7e", 2), transfer(b"\x86", 76)]
+    def poll(self) -> None:
+        """All four."""
+        for each in self._poll:
+            self._calls.ioctl(self._fd, linux.I2C_RDWR, each)
 
-    def run() -> None:
-        for each in poll:
-            calls.ioctl(fd, linux.I2C_RDWR, each)
 
-    return min(timeit.repeat(run, number=2000, repeat=7, timer=time.process_time)) / 2000 * 1e6
+def fake_us() -> float:
+    """CPU microseconds that the fake takes for the system calls of one poll, without sleeping."""
+    one = _Transfers(BenchCalls(images(), seconds=None), 0)
+    return min(timeit.repeat(one.poll, number=2000, repeat=7, timer=time.process_time)) / 2000 * 1e6
+
+
+def alone(ports: int, buses: int, seconds: float) -> float:
+    """Share of a core that the system calls of so many polls a second take when nobody does anything with them.
+
+    A thread a bus, as in the daemon: the sleeps, the switches between threads and the copying of bytes.
+    """
+    calls = BenchCalls(images(), seconds=wire_s)
+    modules = [_Transfers(calls, number) for number in range(ports)]
+    begin = time.monotonic() + 0.2
+
+    def bus(number: int) -> None:
+        mine = modules[number::buses]
+        for turn in range(round(seconds * len(mine))):
+            time.sleep(max(0.0, begin + turn / len(mine) - time.monotonic()))
+            mine[turn % len(mine)].poll()
+
+    threads = [threading.Thread(target=bus, args=(number,)) for number in range(min(buses, ports))]
+    used, began = time.process_time(), time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return (time.process_time() - used) / (time.monotonic() - began)
 
 
 if __name__ == "__main__":
-    print(f"the fake's share of a poll: {fake_us():.1f} us of CPU")
+    if len(sys.argv) > 1:
+        print(alone(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])))
+    else:
+        print(f"the fake's share of a poll: {fake_us():.1f} us of CPU")

@@ -20,7 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -81,7 +81,7 @@ async def serve_opticd(port: int, *, changing: bool) -> None:
             turn += 1
             for at in range(0, PORTS, 4):
                 for reading in switches[turn % 4][at : at + 4] if changing else ():
-                    hub.publish(reading)
+                    hub.publish(replace(reading, time=time.time()))
                 await asyncio.sleep(4 / PORTS)
 
 
@@ -199,6 +199,7 @@ def rendering(repeat: int) -> Generator[Row]:
     def publish(readings: list[Reading]) -> None:
         for reading in readings:
             hub.publish(reading)
+        exposition.render(DEVICE, most=PORTS)  # all of it, whether a scrape is expected or not
 
     for turn in range(1, repeat + 1):
         refresh += cpu(partial(publish, switches[turn % 4]), 1)

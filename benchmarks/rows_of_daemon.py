@@ -1,0 +1,197 @@
+"""Rows of docs/performance.md that watch a whole daemon in a process of its own."""
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from benchmarks import exposition, record
+from benchmarks.daemon import Daemon, Shape, environment, running, total
+from benchmarks.record import Peer, Row
+from benchmarks.scraping import free_port, paced
+
+SIZES: Final = (8, 64, 512, 4096)
+WINDOWS: Final = 3
+WINDOW_S: Final = 6.0
+
+
+def median(values: list[float]) -> float:
+    """The one in the middle."""
+    return statistics.median(values)
+
+
+@contextmanager
+def broker() -> Generator[str]:
+    """A mosquitto of its own; gives its URL."""
+    port = free_port()
+    process = subprocess.Popen(("mosquitto", "-p", str(port)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        time.sleep(0.5)
+        yield f"mqtt://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def windows(daemon: Daemon) -> float:
+    """Share of a core, median of some windows."""
+    found: list[float] = []
+    for _ in range(WINDOWS):
+        used, began = daemon.cpu_s(), time.monotonic()
+        time.sleep(WINDOW_S)
+        found.append((daemon.cpu_s() - used) / (time.monotonic() - began))
+    return median(found)
+
+
+def alone(ports: int) -> float:
+    """The share of the cheap bus itself, in a process of its own."""
+    command = (sys.executable, "-m", "benchmarks.bus", str(ports), "32", "4")
+    runs = [
+        float(subprocess.run(command, check=True, capture_output=True, text=True).stdout) for _ in range(WINDOWS)
+    ]
+    return median(runs)
+
+
+def polling() -> list[Row]:
+    """512 modules once a second, all of the daemon, both exporters, a scrape every 15 s."""
+    with broker() as url, running(Shape(ports=512, mqtt=url)) as daemon:
+        daemon.wait_ready()
+        time.sleep(4.0)
+        before = daemon.metrics()
+        whole = windows(daemon)
+        after = daemon.metrics()
+    wire = alone(512)
+    missed = total(after, "xcvr_poll_overruns_total") - total(before, "xcvr_poll_overruns_total")
+    polls = total(after, "xcvr_poll_duration_seconds_count") - total(before, "xcvr_poll_duration_seconds_count")
+    note = f"{whole:.3f} with the fake bus, {wire:.3f} the fake bus alone; {polls:.0f} polls, {missed:.0f} overruns"
+    return [
+        Row(
+            section="polling",
+            work="512 modules on 32 buses at 1 Hz",
+            value=whole - wire,
+            unit="of a core",
+            target=0.15,
+            note=f"{note}; xcvrd refreshes a port once a minute",
+        ),
+    ]
+
+
+def memory() -> list[Row]:
+    """Resident memory of a daemon with both exporters, and how it starts."""
+    rows: list[Row] = []
+    with broker() as url:
+        with running(Shape(ports=1, poll_s=10.0, mqtt=url)) as daemon:
+            daemon.wait_ready()
+            daemon.metrics()
+            time.sleep(5.0)
+            idle = daemon.rss_mib()
+        rows.append(
+            Row(
+                section="memory",
+                work="one module, both exporters",
+                value=idle,
+                unit="MiB",
+                target=45,
+                peers=node_exporter_mib(),
+            )
+        )
+        found = hour(url)
+    note = f"{found['first_mib']:.1f} at the start; history itself {found['history_mib']:.1f}"
+    rows.append(
+        Row(
+            section="memory",
+            work="512 modules, an hour of history, both exporters",
+            value=found["hour_mib"],
+            unit="MiB",
+            target=80,
+            note=note,
+        )
+    )
+    return rows
+
+
+def hour(url: str) -> dict[str, float]:
+    """`benchmarks.hour` in a process of its own."""
+    with tempfile.TemporaryDirectory(prefix="opticd-bench-") as name:
+        folder = Path(name)
+        file = folder / "opticd.toml"
+        file.write_text(Shape(ports=512, poll_s=10.0, mqtt=url).config(free_port(), folder))
+        command = (sys.executable, "-m", "benchmarks.hour", str(file))
+        own = environment(folder)
+        done = subprocess.run(command, env=own, cwd=folder, capture_output=True, text=True, check=True)
+        return record.figures(done.stdout)
+
+
+def node_exporter_mib() -> tuple[Peer, ...]:
+    """node_exporter with its defaults, where there is one."""
+    port = free_port()
+    command = ("prometheus-node-exporter", f"--web.listen-address=127.0.0.1:{port}", "--log.level=error")
+    try:
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    except OSError:
+        return ()
+    try:
+        time.sleep(2.0)
+        return (Peer(name="node_exporter, idle", value=Daemon(process, port, 0.0).rss_mib()),)
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def start() -> list[Row]:
+    """From the command to the first word, and to the last module."""
+    with tempfile.TemporaryDirectory(prefix="opticd-bench-") as name:
+        own = environment(Path(name))
+        command = (sys.executable, "-c", "import sys; from agent.cli import main; sys.exit(main())", "--version")
+        said: list[float] = []
+        for _ in range(9):
+            began = time.monotonic()
+            subprocess.run(command, env=own, check=True, stdout=subprocess.DEVNULL)
+            said.append((time.monotonic() - began) * 1000)
+    walls: list[float] = []
+    used: list[float] = []
+    for _ in range(WINDOWS):
+        with running(Shape(ports=512)) as daemon:
+            walls.append(daemon.wait_ready())
+            used.append(daemon.cpu_s())
+    return [
+        Row(section="start", work="opticd --version", value=median(said), unit="ms", target=100),
+        Row(
+            section="start",
+            work="ready with 512 modules",
+            value=median(walls),
+            unit="s",
+            target=1.0,
+            note=f"{median(used):.2f} s of CPU until then; the wire alone takes 0.42 s on each bus",
+        ),
+    ]
+
+
+def growth() -> list[Row]:
+    """CPU, memory and scrape with more and more modules at a poll a second, 16 on a bus."""
+    rows: list[Row] = []
+    for ports in SIZES:
+        buses = max(1, ports // 16)
+        with running(Shape(ports=ports, buses=buses)) as daemon:
+            daemon.wait_ready(180.0)
+            time.sleep(4.0)
+            before = daemon.metrics()
+            cpu = windows(daemon)
+            times = paced(daemon.port, 6, exposition.PACE_S)
+            after = daemon.metrics()
+            missed = total(after, "xcvr_poll_overruns_total") - total(before, "xcvr_poll_overruns_total")
+            note = (
+                f"{cpu / ports * 1e6:.0f} us of CPU a poll, {daemon.rss_mib():.1f} MiB, "
+                f"scrape of {len(after)} samples {median(times) * 1000:.1f} ms, {missed:.0f} overruns"
+            )
+        rows.append(
+            Row(
+                section="growth", work=f"{ports} modules, fake bus included", value=cpu, unit="of a core", note=note
+            )
+        )
+    return rows
