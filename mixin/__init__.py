@@ -1,0 +1,1 @@
+"""Dashboards and rules for Prometheus, Grafana and Alertmanager."""

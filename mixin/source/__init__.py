@@ -1,0 +1,1 @@
+"""What scripts/gen-mixin writes the dashboards and rules from."""
