@@ -25,6 +25,16 @@ from benchmarks.scraping import free_port
 
 PEER_COLUMNS: Final = "1.3.6.1.2.1.99.1.1.1"
 EXPORTER: Final = "prometheus-snmp-exporter"
+FLEET_COLUMNS: Final = {
+    "switches": ("switches", 0),
+    "polls": ("polls", 0),
+    "CPU ms a poll": ("cpu_ms_per_poll", 2),
+    "requests a poll": ("requests_per_poll", 1),
+    "longest poll s": ("longest_s", 2),
+    "RSS MiB": ("rss_mib", 1),
+    "overruns": ("overruns", 0),
+    "readings": ("readings", 0),
+}
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -163,12 +173,9 @@ def main() -> None:
     print(f"\nsteady poll: {steady['steady_varbinds']:.0f} varbinds, {steady['steady_cpu_s']:.3f} CPU s")
     if options.fleet:
         measured["fleet"] = fleets(options.fleet, interval_s=options.interval, rounds=options.fleet_rounds)
-        print("\n| switches | polls | CPU ms a poll | RSS MiB | overruns | readings |\n|---|---|---|---|---|---|")
+        print("\n| " + " | ".join(FLEET_COLUMNS) + " |\n" + "|---" * len(FLEET_COLUMNS) + "|")
         for row in measured["fleet"]:
-            print(
-                f"| {row['switches']:.0f} | {row['polls']:.0f} | {row['cpu_ms_per_poll']:.2f} "
-                f"| {row['rss_mib']:.1f} | {row['overruns']:.0f} | {row['readings']:.0f} |"
-            )
+            print("| " + " | ".join(f"{row[key]:.{digits}f}" for key, digits in FLEET_COLUMNS.values()) + " |")
     if options.json:
         options.json.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
 

@@ -120,38 +120,65 @@ async def pysnmp(port: int) -> None:
     }))  # fmt: skip
 
 
+class Counted:
+    """Polls of a fleet, by device."""
+
+    def __init__(self, switches: int) -> None:
+        self.by_device: dict[str, int] = {}
+        self.overruns = 0
+        self.longest_s = 0.0
+        self._switches = switches
+        self._wanted = 1
+        self._reached = asyncio.Event()
+
+    def take(self, timing: PollTiming) -> None:
+        """One poll is done."""
+        self.by_device[timing.bus] = self.by_device.get(timing.bus, 0) + 1
+        self.overruns += timing.overruns
+        self.longest_s = max(self.longest_s, timing.duration_s)
+        if len(self.by_device) == self._switches and min(self.by_device.values()) >= self._wanted:
+            self._reached.set()
+
+    async def every_device(self, polls: int) -> None:
+        """Until each device was polled so often."""
+        self._wanted = polls
+        self._reached.clear()
+        await self._reached.wait()
+
+    @property
+    def polls(self) -> int:
+        """All of them."""
+        return sum(self.by_device.values())
+
+
 async def fleet(interval_s: float, rounds: int, ports: list[int]) -> None:
-    """One source over many switches: CPU a poll and switch once all are discovered."""
+    """One source over many switches: CPU a poll and switch, once every one of them is discovered."""
     hub = Hub("bench")
-    polls, overruns = 0, 0
-    settled = asyncio.Event()
-
-    def polled(timing: PollTiming) -> None:
-        nonlocal polls, overruns
-        polls += 1
-        overruns += timing.overruns
-        if polls >= len(ports) * (1 + started):
-            settled.set()
-
-    started = 0
-    hub.subscribe(PollTiming, polled)
+    counted = Counted(len(ports))
+    hub.subscribe(PollTiming, counted.take)
     section = Section(
         type="snmp", targets=[f"s{port}=127.0.0.1:{port}" for port in ports], poll_interval=interval_s, timeout=5.0
     )
     source = SnmpSource(section, pace=Pace(start_within_s=interval_s))
     task = asyncio.create_task(source.run(hub, Links(hub)))
-    await settled.wait()
-    before_polls, before_cpu, before_overruns = polls, cpu_s(), overruns
-    settled.clear()
-    started = rounds
-    await settled.wait()
-    done = polls - before_polls
+    await counted.every_device(1)
+    discovery = cpu_s()
+    await counted.every_device(2)  # the first poll after a discovery still meets what that left behind
+    before_polls, before_cpu, before_overruns = counted.polls, cpu_s(), counted.overruns
+    before_requests = sum(watch.requests for watch in source.watches.values())
+    counted.longest_s = 0.0
+    await counted.every_device(2 + rounds)
+    done = counted.polls - before_polls
+    requests = sum(watch.requests for watch in source.watches.values()) - before_requests
     figures = {
         "switches": len(ports),
         "polls": done,
         "cpu_ms_per_poll": (cpu_s() - before_cpu) / done * 1e3,
+        "requests_per_poll": requests / done,
+        "discovery_cpu_ms": discovery / len(ports) * 1e3,
+        "longest_s": counted.longest_s,
         "rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "overruns": overruns - before_overruns,
+        "overruns": counted.overruns - before_overruns,
         "readings": sum(1 for _, port in hub.ports() if port.reading is not None),
     }
     task.cancel()

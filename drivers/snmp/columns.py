@@ -53,15 +53,18 @@ class TableMapper:
         """Every cell that holds or may hold a reading."""
         for value in self._table.value:
             scale = self._voted(value)
+            missing = frozenset(self._table.no_value + value.no_value)
             for place_in_list, number in enumerate(value.columns):
                 column = self.column(number)
                 lane = place_in_list + 1 if value.lanes else 0
                 for row in sorted(self._tables[column]):
                     if self._row_lane(row) > _MAX_LANE or len(row) != len(self._table.index):
                         continue
-                    yield from self._cell(value, scale, column, row, lane)
+                    yield from self._cell(value, scale, column, row, lane=lane, missing=missing)
 
-    def _cell(self, value: rules.Value, scale: Scale, column: Oid, row: Oid, lane: int) -> Iterator[Slot]:
+    def _cell(
+        self, value: rules.Value, scale: Scale, column: Oid, row: Oid, *, lane: int, missing: frozenset[int]
+    ) -> Iterator[Slot]:
         items = len(numbers(_octets(self._tables[column].get(row)))) if value.list else 0
         for item in range(min(items, MAX_LIST)) if value.list else (-1,):
             yield Slot(
@@ -72,7 +75,7 @@ class TableMapper:
                 row=row,
                 scale=scale,
                 mib=self._mib,
-                no_value=frozenset(self._table.no_value + value.no_value),
+                no_value=missing,
                 item=item,
                 alone=not value.list and any(v.list and v.column == value.column for v in self._table.value),
                 floor=self._table.floor if scale.dimension is Unit.WATT else None,

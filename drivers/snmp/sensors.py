@@ -15,7 +15,7 @@ from drivers.snmp.ber import Oid
 from drivers.snmp.columns import BOUND_NAMES, ColumnNumber, settle
 from drivers.snmp.slots import Place, Slot
 from drivers.snmp.tables import WHOLE_DEVICE, Entities, Interfaces, Tables
-from drivers.snmp.units import Scale
+from drivers.snmp.units import Scale, scale_of
 
 _TYPES: Final = {3: Unit.VOLT, 4: Unit.VOLT, 5: Unit.AMPERE, 6: Unit.WATT, 8: Unit.CELSIUS, 14: Unit.DBM}
 """EntitySensorDataType; 14 is dBm in CISCO-ENTITY-SENSOR-MIB, and used by others though RFC 3433 lacks it."""
@@ -86,11 +86,12 @@ class SensorMapper:
             self._number_of(self._column(self._rule.status)),
         )
         limits = self._limit_rows()
+        missing = frozenset(self._rule.no_value)
         for sensor in sensors:
             row = (sensor.entity,)
             scale = self._scale(sensor)
             if factor != 1 and sensor.quantity in (q.TX_POWER, q.RX_POWER):
-                scale = Scale(scale.unit, scale.numerator, scale.denominator * factor)
+                scale = scale_of(scale.unit, scale.numerator, scale.denominator * factor)
             yield Slot(
                 place=places[sensor.entity],
                 quantity=sensor.quantity,
@@ -99,7 +100,7 @@ class SensorMapper:
                 row=row,
                 scale=scale,
                 mib=self._mib,
-                no_value=frozenset(self._rule.no_value),
+                no_value=missing,
                 status=status,
                 bounds=self._bounds(row, scale, limits),
                 is_sensor=True,
@@ -225,7 +226,7 @@ class SensorMapper:
         precision = self._tables.number(self._column(self._rule.precision), row) or 0
         power = 3 * ((scale if scale is not None and 1 <= scale <= 14 else 9) - 9)
         power -= precision if precision in _VALID_PRECISION else 0
-        return Scale(sensor.unit, 10**power if power > 0 else 1, 10**-power if power < 0 else 1)
+        return scale_of(sensor.unit, 10**power if power > 0 else 1, 10**-power if power < 0 else 1)
 
     def _factor(self, sensors: list[_Sensor]) -> int:
         """10 where the device's scale makes ten times the power that an optic can have; else 1."""

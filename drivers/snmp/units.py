@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 from agent.quantities import Unit
@@ -57,6 +58,12 @@ class Scale:
     def dimension(self) -> Unit:
         """What it measures: both ways to write power are the same."""
         return Unit.WATT if self.unit is Unit.DBM else self.unit
+
+
+@lru_cache(maxsize=1024)
+def scale_of(unit: Unit, numerator: int, denominator: int) -> Scale:
+    """A scale, one object for all sensors that have it: a fleet has a million sensors and a dozen scales."""
+    return Scale(unit, numerator, denominator)
 
 
 def parse_unit(text: str) -> Scale:
