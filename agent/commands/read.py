@@ -8,6 +8,7 @@ from agent import images, maps, oneshot
 from agent.commands import read_device
 from agent.commands.decode import show
 from agent.errors import OpticError
+from agent.progress import Progress
 from agent.sources import parse_source
 from drivers.registry import Registry
 
@@ -20,15 +21,16 @@ def run(arguments: argparse.Namespace) -> int:
     cage = Registry().open(arguments.source)
     recorder = oneshot.Recorder(cage.memory)
     try:
-        reading = oneshot.read_once(
-            recorder,
-            identify=maps.identify,
-            device=socket.gethostname(),
-            port=cage.port,
-            source=cage.source,
-            # Another daemon that owns the module would miss the flags that this read clears.
-            flags=not cage.owner,
-        )
+        with Progress(f"reading {cage.source}"):
+            reading = oneshot.read_once(
+                recorder,
+                identify=maps.identify,
+                device=socket.gethostname(),
+                port=cage.port,
+                source=cage.source,
+                # Another daemon that owns the module would miss the flags that this read clears.
+                flags=not cage.owner,
+            )
         if arguments.dump is not None:
             document = images.to_document(recorder.complete(), family=reading.module.get("memory_map", ""))
             try:

@@ -7,6 +7,7 @@ import sys
 from agent import tables
 from agent.devices import DeviceRead
 from agent.errors import ConfigError
+from agent.progress import Progress
 from agent.sources import SourceName
 
 KINDS = ("snmp", "sonic")
@@ -16,7 +17,8 @@ def run(source: SourceName, arguments: argparse.Namespace) -> int:
     """Read and print all ports; 1 when something was cut short, what came is printed all the same."""
     if arguments.dump is not None:
         raise ConfigError(f"{source}: a switch gives values, there is no memory to save with --dump")
-    read = _read(source)
+    with Progress(f"asking {source}"):
+        read = _read(source)
     if arguments.format == "json":
         print(json.dumps(read.document(), ensure_ascii=False, allow_nan=False))
     else:

@@ -3,9 +3,22 @@
 import argparse
 import logging
 import sys
+from typing import Final
 
-from agent import app
+from agent import app, opening
 from agent.config import DEFAULT_CONFIG, Config, load, parse
+
+_log = logging.getLogger(__name__)
+_NOTHING: Final = (
+    (
+        "no module was found: looked for interfaces whose card can read modules, and for EEPROM files of "
+        "transceivers (/sys/bus/i2c/devices/*-0050/eeprom)"
+    ),
+    (
+        "what to do: run as root or with CAP_NET_ADMIN; name I2C buses, serial bridges and switches in "
+        f"{DEFAULT_CONFIG} (`opticd scan` prints what this host has); or try `opticd demo`, which needs no hardware"
+    ),
+)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -14,14 +27,25 @@ def run(arguments: argparse.Namespace) -> int:
     path = arguments.config
     if path is None and DEFAULT_CONFIG.exists():
         path = DEFAULT_CONFIG
-    return app.run(load(path) if path is not None else _discovered(), path=path)
+    if path is None:
+        return app.run(_discovered())
+    loaded = load(path)
+    if not loaded.source:
+        _log.warning("%s names no [[source]], so nothing is read: `opticd scan` prints those of this host", path)
+    return app.run(loaded, path=path)
 
 
 def _discovered() -> Config:
     """Nobody said what to read: what this host has, and interfaces that it gets later."""
     from drivers.discovery import default_config
 
-    return parse(default_config(), name="discovery")
+    found = parse(default_config(), name="discovery")
+    if not opening.open_all(found).setups:
+        for line in _NOTHING:
+            _log.warning("%s", line)
+        listen = found.exporter.prometheus.listen if found.exporter.prometheus is not None else ""
+        _log.warning("interfaces that come later are read; until then there is nothing to see on %s", listen)
+    return found
 
 
 def log_to_stderr(*, debug: bool, quiet: bool = False) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 from agent import maps
 from agent.errors import ConfigError
 from agent.grid import Cell, Tone, painted, safe, table
+from agent.progress import Progress
 from agent.quantities import RX_POWER, TX_POWER
 from agent.selftest import Report, selftest
 from agent.sources import SourceName, parse_source
@@ -33,14 +34,15 @@ def run(arguments: argparse.Namespace) -> int:
         options = {key: value for key, value in name.options.items() if key != "measures"}
         reference = open_reference(SourceName(name.kind, name.address, options))
     try:
-        report = selftest(
-            cage.memory,
-            source=cage.source,
-            identify=maps.identify,
-            flags=not cage.owner,
-            reference=reference,
-            measures=measures,
-        )
+        with Progress(f"testing {cage.source}"):
+            report = selftest(
+                cage.memory,
+                source=cage.source,
+                identify=maps.identify,
+                flags=not cage.owner,
+                reference=reference,
+                measures=measures,
+            )
     finally:
         cage.memory.close()
         if reference is not None:
