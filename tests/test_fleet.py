@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import re
 import shutil
 from collections.abc import AsyncGenerator, Generator
@@ -117,7 +118,7 @@ async def _counted(client: aiohttp.ClientSession, address: str, expression: str,
     """Wait until a query without labels says this; Prometheus needs a moment to start."""
     found: dict[str, float] = {}
     for _ in range(240):
-        with contextlib.suppress(aiohttp.ClientError):
+        with contextlib.suppress(aiohttp.ClientError, json.JSONDecodeError):  # refused, then "unavailable"
             found = await query(client, address, expression)
             if found.get("") == wanted:
                 return
