@@ -4,8 +4,8 @@ from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
-from agent.config import (
-    Config,
+from agent.config import Config
+from agent.config_sources import (
     EthtoolSource,
     FakeSource,
     I2cSource,

@@ -14,7 +14,7 @@ import time
 from typing import Any, Final
 
 from agent import quantities as q
-from agent.config import SnmpSource as Section
+from agent.config_sources import SnmpSource as Section
 from agent.links import Links
 from agent.model import Module, PollTiming, Reading
 from agent.state import Hub

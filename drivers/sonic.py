@@ -22,7 +22,7 @@ from redis import exceptions as failures
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from agent.config import SonicSource as Section
+from agent.config_sources import SonicSource as Section
 from agent.devices import DeviceRead
 from agent.errors import BusGone, BusTimeout, ConfigError, DeviceRefused, DriverError, NotPermitted
 from agent.links import Links

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent import config, maps, opening
-from agent.config import ModuleSource, SysfsSource
+from agent.config_sources import ModuleSource, SysfsSource
 from agent.errors import BusGone
 from agent.memory import Memory, Shape, Span
 from agent.session import Intervals, ModuleSession, Refresh

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from agent import config
 from agent import quantities as q
-from agent.config import SnmpSource as Section
+from agent.config_sources import SnmpSource as Section
 from agent.errors import ConfigError
 from agent.links import Links
 from agent.model import DownCause, LinkEvent, Module, ModuleChange, ModuleEvent, PollFailed, Reading

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import quantities as q
-from agent.config import SonicSource as Section
+from agent.config_sources import SonicSource as Section
 from agent.errors import BusGone, ConfigError
 from agent.links import Links
 from agent.model import Bounds, DownCause, LinkEvent, Module, ModuleChange, ModuleEvent, PollFailed, Reading

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent import config
+from agent.config_sources import ModuleSource
 from agent.errors import ConfigError, NotPermitted, PageRefused
 from agent.memory import Memory, Shape, Span
 from agent.sources import Cage, Options, parse_source
@@ -243,9 +244,9 @@ def test_a_driver_may_be_handed_over() -> None:
     assert "here" in drivers.kinds
 
 
-def section(text: str) -> config.ModuleSource:
+def section(text: str) -> ModuleSource:
     (found,) = config.parse(f"[[source]]\n{text}", name="test.toml").source
-    assert isinstance(found, config.ModuleSource)
+    assert isinstance(found, ModuleSource)
     return found
 
 

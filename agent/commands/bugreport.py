@@ -158,7 +158,7 @@ def _text_of(path: str) -> str:
 
 def _configured(loaded: config.Config | None, archive: Archive) -> Iterator[str]:
     """The sources of the config that are modules of this host."""
-    from agent.config import ModuleSource, PluginSource
+    from agent.config_sources import ModuleSource, PluginSource
     from drivers.registry import Registry
 
     registry = Registry()

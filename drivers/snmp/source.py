@@ -15,7 +15,7 @@ import logging
 import socket
 from pathlib import Path
 
-from agent.config import SnmpSource as Section
+from agent.config_sources import SnmpSource as Section
 from agent.errors import ConfigError, DriverError
 from agent.links import Links
 from agent.state import Hub, SourceHealth
