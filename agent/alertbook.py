@@ -18,6 +18,7 @@ from typing import Final
 
 from agent.alerts import Alerts
 from agent.alertsave import dump, restore
+from agent.clock import HOST
 from agent.engines import Engines
 from agent.instances import Instant
 from agent.model import AlertEvent, HostCounters, LinkEvent, ModuleEvent, PollFailed, Reading
@@ -38,11 +39,6 @@ LASER_FAULT: Final = LaserFault.FLAG.value
 AlertKey = tuple[str, str, str, int]
 
 
-def now() -> Instant:
-    """The clocks of this host."""
-    return Instant(time.monotonic(), time.time())
-
-
 class AlertBook:
     """Gives alerts their `id`, `seq` and `boot_id`, and remembers which are active."""
 
@@ -53,13 +49,16 @@ class AlertBook:
         *,
         keep: Path | None = None,
         groups: Mapping[str, Sequence[str]] | None = None,
-        clock: Callable[[], Instant] = now,
+        clock: Callable[[], Instant] = HOST.now,
+        speed: float = 1.0,
     ) -> None:
+        """`speed`: so many seconds of `clock` pass in one of the host's."""
         self.boot_id: Final = str(uuid.uuid4())
         self.seq = 0
         self.engine: Final = Alerts(rules)
         self._hub = hub
         self._clock = clock
+        self._speed = speed
         self._active: dict[AlertKey, AlertEvent] = {}
         self._file = StateFile(keep, what="active alerts and flap history") if keep is not None else None
         self._saves = 0
@@ -221,7 +220,7 @@ class AlertBook:
                 self._raise(self.engine.tick(self._clock()))
                 self._armed = self.engine.next_deadline()
                 idle_s = min(group_in_s, SAVE_S if self._changed else IDLE_S)
-                wait = min(self._armed - self._clock().monotonic, idle_s)
+                wait = min((self._armed - self._clock().monotonic) / self._speed, idle_s)
                 await self._sleep(wait)
                 self._armed = 0.0
                 if self._changed and time.monotonic() - saved_at >= SAVE_S:

@@ -19,6 +19,7 @@ from agent import config as config_file
 from agent import maps, opening, peers, rules_config, sdnotify
 from agent.alertbook import AlertBook
 from agent.baselinekeeper import BaselineKeeper
+from agent.clock import HOST, Clock
 from agent.config import Config, Prometheus
 from agent.errors import ConfigError, OpticError
 from agent.forensics import Forensics
@@ -51,21 +52,29 @@ class Daemon:
     """One run. `path` is the config file that a reload reads again; None: there is none to read."""
 
     def __init__(
-        self, config: Config, *, path: Path | None = None, on_started: Callable[[], None] | None = None
+        self,
+        config: Config,
+        *,
+        path: Path | None = None,
+        on_started: Callable[[], None] | None = None,
+        clock: Clock = HOST,
     ) -> None:
         self.config = config
         self.hub = Hub(config.agent.device)
         self.started_at = time.monotonic()
         self._path = path
         self._on_started = on_started
+        self._clock = clock
         self._state_dir = _state_dir(config)
         self._links = Links(self.hub)
-        self._keeper = LinkKeeper(self.hub, self._links, _in(self._state_dir, "links.json"))
+        self._keeper = LinkKeeper(self.hub, self._links, _in(self._state_dir, "links.json"), clock=clock)
         self.book = AlertBook(
             self.hub,
             rules_config.all_rules(config.rule),
             keep=_in(self._state_dir, "alerts.json"),
             groups={f"{group.kind} {group.name}": group.ports for group in config.group},
+            clock=clock.now,
+            speed=clock.speed,
         )
         self._ports = PortKeeper(self.hub, _in(self._state_dir, "ports.json"))
         self.history = History(self.hub)
@@ -176,6 +185,7 @@ class Daemon:
             history=self.history,
             ready=self._is_ready,
             reload=self.reload,
+            monotonic=self._clock.monotonic,
         )
         await server.start()
         stack.push_async_callback(server.stop)
@@ -190,7 +200,7 @@ class Daemon:
         """Read what the config asks for; a reload puts another group of tasks in its place."""
         announced = False
         while True:
-            wanted = opening.open_all(self.config)
+            wanted = opening.open_all(self.config, clock=self._clock)
             for name, error in wanted.failed:
                 _log.error("%s: %s%s", name, error, f" ({error.hint})" if error.hint else "")
                 self.hub.publish(SourceHealth(name, up=False, detail=str(error)))
@@ -200,7 +210,7 @@ class Daemon:
                 self.hub,
                 wanted.setups,
                 identify=maps.Maps(self._quirks).identify,
-                wall=time.time,
+                wall=self._clock.wall,
                 options=PollerOptions(),
                 expected=self._ports.last_module,
                 on_exhausted=self._exhausted,

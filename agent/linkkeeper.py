@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from agent.clock import HOST, Clock
 from agent.links import Links, Observation, SavedLink
 from agent.model import DownCause
 from agent.state import Hub, LinkChanged, LinkState
@@ -67,8 +68,9 @@ def boot_id() -> str:
 class LinkKeeper:
     """Settles causes in time and keeps the counters in `path`."""
 
-    def __init__(self, hub: Hub, links: Links, path: Path | None) -> None:
+    def __init__(self, hub: Hub, links: Links, path: Path | None, *, clock: Clock = HOST) -> None:
         self._links = links
+        self._clock = clock
         self._file = StateFile(path, what="link counters") if path is not None else None
         self._boot = boot_id()
         self._changed = False
@@ -100,7 +102,7 @@ class LinkKeeper:
                 await asyncio.sleep(TICK_S)
                 now = time.monotonic()
                 if self._links.pending:
-                    self._links.settle(now)
+                    self._links.settle(self._clock.monotonic())
                 if now - saved_at >= (AFTER_CHANGE_S if self._changed else AT_LEAST_S):
                     saved_at = now
                     self._changed = False
@@ -121,7 +123,7 @@ class LinkKeeper:
 
     def _dump(self) -> str:
         self._made += 1
-        saved = self._links.save(time=time.time(), monotonic=time.monotonic())
+        saved = self._links.save(time=self._clock.wall(), monotonic=self._clock.monotonic())
         rows = [_to_row(device, port, link) for (device, port), link in saved.items()]
         return _File(schema_name="opticd/links/1", boot_id=self._boot, links=rows).model_dump_json()
 

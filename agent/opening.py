@@ -4,6 +4,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
+from agent.clock import HOST, Clock
 from agent.config import Config
 from agent.config_sources import (
     EthtoolSource,
@@ -54,7 +55,7 @@ class Wanted:
     """What is not done as the config says, for the log."""
 
 
-def open_all(config: Config) -> Wanted:
+def open_all(config: Config, *, clock: Clock = HOST) -> Wanted:
     """Open what the config names. A source that cannot be opened does not keep the others from it."""
     wanted = Wanted()
     registry = Registry()
@@ -62,7 +63,7 @@ def open_all(config: Config) -> Wanted:
         if isinstance(section, FakeSource):
             from agent.simulation import Simulation
 
-            simulation = Simulation(ports=section.ports, scenario=section.scenario)
+            simulation = Simulation(ports=section.ports, scenario=section.scenario, clock=clock)
             wanted.others.append(simulation.run)
             wanted.shares += simulation.shares()
             wanted.setups += simulation.setups(

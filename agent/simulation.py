@@ -1,10 +1,10 @@
 """A simulated switch as a source: fake adapters below the production I2C driver, and links."""
 
-import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from agent.clock import HOST, Clock
 from agent.portjob import PortSetup
 from agent.session import Intervals
 from agent.slices import Lasers, Share
@@ -26,7 +26,8 @@ _NO_SYS: Final = Path("/nonexistent")
 class Simulation:
     """The switch of one scenario. Raises ConfigError for a scenario that is not there or makes no sense."""
 
-    def __init__(self, *, ports: int, scenario: str) -> None:
+    def __init__(self, *, ports: int, scenario: str, clock: Clock = HOST) -> None:
+        self._clock = clock
         self.switch = FakeSwitch(ports, load(scenario))
         self._driver = I2cDriver(calls=self.switch.kernel, sys=_NO_SYS, owner=lambda: "")
 
@@ -65,7 +66,7 @@ class Simulation:
         device = hub.local.device
 
         def observe(port: str, seen: "Observation") -> None:
-            links.observe(device, port, seen, time=time.time(), monotonic=time.monotonic())
+            links.observe(device, port, seen, time=self._clock.wall(), monotonic=self._clock.monotonic())
 
         self.switch.on_link(observe)
         await self.switch.run()

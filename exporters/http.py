@@ -192,13 +192,16 @@ def make_server(
     history: History | None = None,
     ready: Callable[[], bool] = lambda: True,
     reload: Callable[[], Awaitable[None]] | None = None,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> HttpServer:
     """The exporter with everything it serves, before the first event of the hub. Raises ConfigError.
 
-    `reload` is offered only when the config enables it.
+    `reload` is offered only when the config enables it; `monotonic` is the clock by which links are up.
     """
     book = alerts or NoAlerts()
-    exposition = Exposition(hub, profile=profile, power_units=config.power_units, active=book.active())
+    exposition = Exposition(
+        hub, profile=profile, power_units=config.power_units, active=book.active(), monotonic=monotonic
+    )
     api = Api(hub, alerts=book, history=history)
     services = Services(
         hub=hub,
