@@ -18,7 +18,7 @@ LOCKED = dict(re.findall(r"^([a-z0-9._-]+)==(\S+)", LOCK, re.MULTILINE))
 def test_everything_of_a_deployment_is_locked_with_hashes() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *extras["snmpv3"], *extras["sonic"], *extras["web-auth"]]
+    wanted = [*project["dependencies"], *extras["snmpv3"], *extras["sonic"], *extras["top"], *extras["web-auth"]]
     names = {re.split(r"[><=~!\[ ]", each)[0].lower() for each in wanted}
     assert names <= set(LOCKED)
     for block in re.split(r"^(?=[a-z0-9._-]+==)", LOCK, flags=re.MULTILINE)[1:]:
