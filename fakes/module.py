@@ -95,7 +95,8 @@ class FakeModule:
         self._nack_at: list[int] = []
         self._during: list[tuple[int, Callable[[], None]]] = []
         self._after_select: list[Callable[[], None]] = []
-        self._corrupt: list[Callable[[bytes], bytes]] = []
+        self._corrupt: list[tuple[int, bytes]] = []
+        self._sticks = False
         self._stuck: int | None = None
         self.insert(memory, family=family)
 
@@ -161,11 +162,13 @@ class FakeModule:
         """Answer every read with this byte (FFh: bus floats high; 00h: data line held), None ends it."""
         self._stuck = value
 
-    def flip(self, mask: bytes) -> None:
-        """XOR the first bytes of the next read that has so many with `mask`."""
-        self._corrupt.append(
-            lambda data: bytes(a ^ b for a, b in zip(data, mask, strict=False)) + data[len(mask) :]
-        )
+    def flip(self, mask: bytes, *, least: int = 1) -> None:
+        """XOR the first bytes of the next read of at least so many with `mask`."""
+        self._corrupt.append((least, mask))
+
+    def stick(self, *, on: bool) -> None:
+        """Page selects are taken, and do nothing."""
+        self._sticks = on
 
     def during_read(self, byte: int, action: Callable[[], None]) -> None:
         """Do something once `byte` bytes of the next longer read were sent: pull it, tear a value, ..."""
@@ -223,9 +226,8 @@ class FakeModule:
                 job[1]()
             data += self._take_bytes(address, at + len(data), n - len(data))
             self._pointer[address] = (at + n) % 256
-            for corrupt in self._corrupt:
-                data = corrupt(data)
-            self._corrupt.clear()
+            if self._corrupt:
+                data = self._flipped(data)
             return data if self._stuck is None else bytes((self._stuck,)) * n
 
     def transfer(self, address: int, out: bytes, n: int) -> bytes:
@@ -282,6 +284,8 @@ class FakeModule:
         selects = self._paged(address) and at + len(data) == _PAGE_SELECT + 1
         banked = selects and self.family == "cmis" and len(data) == 2
         if banked or (selects and len(data) == 1):
+            if self._sticks:
+                return
             self._map(address, data[0] if banked else self._select[address][0], data[-1])
             if self.select_busy_s:
                 self._busy_until = self._clock() + self.select_busy_s
@@ -295,6 +299,13 @@ class FakeModule:
             self.complaints.append(f"{len(data)} bytes written from {at} of {address:02X}h: {data.hex()}")
             bank, page = self._mapped[address]
             self.put(Span(at, len(data), page, bank, address), data)
+
+    def _flipped(self, data: bytes) -> bytes:
+        """With the bits wrong that the next read of this length has wrong."""
+        for least, mask in [each for each in self._corrupt if each[0] <= len(data)]:
+            data = bytes(a ^ b for a, b in zip(data, mask, strict=False)) + data[len(mask) :]
+            self._corrupt.remove((least, mask))
+        return data
 
     def _is_freeze(self, address: int, at: int, data: bytes) -> bool:
         advertising = self._pages.get((I2C_MODULE, 0, 0x01), bytes(128))

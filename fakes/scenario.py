@@ -120,8 +120,77 @@ class Glitch(_Happening):
     kind: Literal["glitch"]
 
 
+class Flip(_Happening):
+    """Bits of the next longer read arrive wrong: those of `mask`, in each of its first 32 bytes."""
+
+    kind: Literal["flip"]
+    mask: Annotated[int, Field(ge=1, le=255)] = 0x40
+
+
+class Master(_Happening):
+    """Another master selects page 00h right behind the next selects."""
+
+    kind: Literal["master"]
+    selects: Annotated[int, Field(ge=1, le=10_000)] = 4
+
+
+class Eio(_Happening):
+    """The next transactions fail in the adapter."""
+
+    kind: Literal["eio"]
+    times: Annotated[int, Field(ge=1, le=10_000)] = 4
+
+
+class Lasting(_Happening):
+    """What has an end."""
+
+    down_s: Annotated[float, Field(gt=0, le=86_400)] = 5.0
+
+
+class Level(Lasting):
+    """The data line stays where it is: every byte read is `value`."""
+
+    kind: Literal["level"]
+    value: Literal[0, 255] = 255
+
+
+class Stuck(Lasting):
+    """The module does not switch pages any more."""
+
+    kind: Literal["stuck"]
+
+
+class Lie(Lasting):
+    """Put in again, the module advertises banks and pages that it does not have (CMIS alone)."""
+
+    kind: Literal["lie"]
+
+
+class Slow(Lasting):
+    """Every transaction takes so much longer."""
+
+    kind: Literal["slow"]
+    delay_s: Annotated[float, Field(gt=0, le=60)] = 2.0
+
+
+class Hang(Lasting):
+    """Transactions do not return."""
+
+    kind: Literal["hang"]
+
+
+class Away(Lasting):
+    """The adapter is taken away."""
+
+    kind: Literal["away"]
+
+
+Trouble = Flip | Master | Eio | Level | Stuck | Lie | Slow | Hang | Away
+"""What is wrong with the way to the module, or with the module's answers."""
+
 Happening = Annotated[
-    Ageing | Dirt | Heat | Flap | Host | Fault | Admin | Pull | Insert | Nack | Glitch, Field(discriminator="kind")
+    Ageing | Dirt | Heat | Flap | Host | Fault | Admin | Pull | Insert | Nack | Glitch | Trouble,
+    Field(discriminator="kind"),
 ]
 
 

@@ -18,6 +18,7 @@ from typing import Final
 
 from agent.flaps import Observation
 from agent.model import Link
+from fakes import troubles
 from fakes.adapter import FakeAdapter
 from fakes.i2cdev import FakeI2cDev
 from fakes.live import LiveModule
@@ -34,9 +35,11 @@ from fakes.scenario import (
     Heat,
     Host,
     Insert,
+    Lasting,
     Nack,
     Pull,
     Scenario,
+    Trouble,
 )
 
 TICK_S: Final = 0.1
@@ -57,7 +60,7 @@ class FakePort:
         self.path = f"/dev/i2c-{number}"
         self.bus = bus
         self.module = module
-        self.adapter = FakeAdapter(module, log_limit=0)
+        self.adapter = FakeAdapter(module, log_limit=0, sleep=time.sleep)
         self.link_up = True
         self.ups = 1
         self.downs = 0
@@ -124,8 +127,10 @@ class FakeSwitch:
         self._begin = clock()
         self._listener: Callable[[str, Observation], None] = _nobody
         self._due: list[tuple[float, int, int]] = []
+        self._ends: list[tuple[float, int, Callable[[], None]]] = []
+        """What lasts, by when it ends."""
         self._watched: set[FakePort] = set()
-        self._serials = 0
+        self._serials = self._troubles = 0
         per_bus = max(PORTS_PER_BUS, -(-ports // BUSES))
         self.ports = tuple(
             FakePort(number, bus=f"i2c-{(number - 1) // per_bus}", module=self._module(number))
@@ -152,11 +157,13 @@ class FakeSwitch:
         while True:
             now = self._clock()
             self.step(now)
-            next_s = self._due[0][0] - now if self._due else 3600.0
+            next_s = min((each[0][0] - now for each in (self._due, self._ends) if each), default=3600.0)
             await asyncio.sleep(max(0.0, min(next_s, TICK_S if self._watched else 3600.0)))
 
     def step(self, now: float) -> None:
         """Everything that is due, and the links that may change."""
+        while self._ends and self._ends[0][0] <= now:
+            heapq.heappop(self._ends)[2]()
         while self._due and self._due[0][0] <= now:
             at, turn, index = heapq.heappop(self._due)
             event = self.scenario.event[index]
@@ -232,6 +239,15 @@ class FakeSwitch:
                 module.nack(event.messages)
             case Glitch():
                 module.flood()
+            case _:
+                self._trouble(event, port, now)
+
+    def _trouble(self, event: Trouble, port: FakePort, now: float) -> None:
+        end = troubles.begin(event, module=port.module, adapter=port.adapter)
+        self._troubles += 1
+        heapq.heappush(
+            self._ends, (now + (event.down_s if isinstance(event, Lasting) else 0.0), self._troubles, end)
+        )
 
     def _follow(self, port: FakePort, now: float) -> None:
         if now >= port.dark_until:

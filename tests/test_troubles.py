@@ -1,0 +1,103 @@
+"""The faults of a scenario: each happens at the wire, is named in what the agent says, and ends."""
+
+import time
+
+import pytest
+
+from agent.memory import Span
+from agent.model import PollFailed
+from agent.state import Discarded
+from fakes import troubles
+from fakes.adapter import FakeAdapter
+from fakes.scenario import Hang, Happening, Lie, Scenario, Slow
+from fakes.switch import FakeSwitch
+from tests.test_fake_switch import Simulation
+
+PORT = "Ethernet1"
+
+
+def simulated(**event: object) -> Simulation:
+    return Simulation(
+        Scenario.model_validate(
+            {
+                "description": "one fault",
+                "modules": ["osfp-xd-1600g-dr16"],
+                "event": [{"ports": [1], "at_s": 10.0, **event}],
+            }
+        ),
+        ports=1,
+    )
+
+
+def reasons(simulation: Simulation) -> set[str]:
+    """What was complained of, the complaints of readings included."""
+    found = {each.trouble.reason for _, each in simulation.of(PollFailed, PORT) if isinstance(each, PollFailed)}
+    found |= {each.reason for _, each in simulation.of(Discarded, PORT) if isinstance(each, Discarded)}
+    return found | {error.reason for reading in simulation.readings(PORT) for error in reading.errors}
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        ({"kind": "eio", "times": 3}, "bus_error"),
+        ({"kind": "flip", "mask": 0x40}, "temperature_jump"),
+        ({"kind": "level", "value": 255}, "page_refused"),
+        ({"kind": "level", "value": 0}, "page_refused"),
+        ({"kind": "stuck"}, "page_refused"),
+        ({"kind": "master", "selects": 4}, "page_refused"),
+        ({"kind": "lie", "down_s": 90.0}, "page_refused"),
+        ({"kind": "away"}, "bus_gone"),
+    ],
+)
+def test_a_fault_is_named_and_ends(event: dict[str, object], reason: str) -> None:
+    simulation = simulated(**event)
+    simulation.run(9)
+    assert reasons(simulation) == set()
+    simulation.run(170)
+    assert reason in reasons(simulation)
+    before = len([*simulation.readings(PORT)])
+    simulation.events.clear()
+    simulation.run(5)
+    assert before > 20
+    assert reasons(simulation) == set()
+    assert len([*simulation.readings(PORT)]) == 5
+
+
+def test_a_slow_and_a_hanging_adapter() -> None:
+    switch = FakeSwitch(1, Scenario(description="", modules=["sfp-10g-lr"]))
+    port = switch.ports[0]
+
+    def took(adapter: FakeAdapter) -> float:
+        began = time.monotonic()
+        adapter.transact([(0x50, b"\x00"), (0x50, 1)])
+        return time.monotonic() - began
+
+    end = troubles.begin(Slow(kind="slow", ports=[1], delay_s=0.2), module=port.module, adapter=port.adapter)
+    assert took(port.adapter) >= 0.2
+    end()
+    assert took(port.adapter) < 0.2
+    end = troubles.begin(Hang(kind="hang", ports=[1]), module=port.module, adapter=port.adapter)
+    port.adapter.stall(
+        5
+    )  # as the scenario does; released with an error, so that the test need not wait in a thread
+    port.adapter.release()
+    end()
+    assert took(port.adapter) < 0.2
+
+
+def test_a_lie_is_taken_back_with_the_module() -> None:
+    switch = FakeSwitch(1, Scenario(description="", modules=["qsfpdd-400g-dr4"]))
+    module = switch.ports[0].module
+    true = module.get(Span(142, 1, page=0x01))
+    event = Scenario.model_validate(
+        {"description": "", "modules": ["sfp-10g-lr"], "event": [{"kind": "lie", "ports": [1]}]}
+    ).event[0]
+    end = begun(event, switch)
+    assert module.get(Span(142, 1, page=0x01)) != true
+    end()
+    assert module.get(Span(142, 1, page=0x01)) == true
+
+
+def begun(event: Happening, switch: FakeSwitch) -> troubles.End:
+    assert isinstance(event, Lie)
+    return troubles.begin(event, module=switch.ports[0].module, adapter=switch.ports[0].adapter)
