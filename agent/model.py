@@ -7,13 +7,16 @@ turns it into the JSON of the contract, lane by lane and with dBm, where somebod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Literal, NamedTuple, TypedDict
+from typing import Final, Literal, NamedTuple, TypedDict
 
 from agent.quantities import Flag, Quantity
 
+APPLICATIONS_A_BLOCK: Final = 15
+"""Beyond so many a CMIS module counts its applications on: 15 * block + AppSel."""
+
 
 class Application(TypedDict, total=False):
-    """One application descriptor of a CMIS module; `code` is its AppSel."""
+    """One application descriptor of a CMIS module; `code` is its AppSel, behind the 15th 15 * block + AppSel."""
 
     code: int
     host_interface: str

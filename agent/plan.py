@@ -17,7 +17,17 @@ from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
 
 from agent.memory import Memory, Span, merge
-from agent.model import DATA_PATH_STATES, MODULE_STATES, LaneFlags, Laser, Stats, Trouble, Tunable, VdmSample
+from agent.model import (
+    APPLICATIONS_A_BLOCK,
+    DATA_PATH_STATES,
+    MODULE_STATES,
+    LaneFlags,
+    Laser,
+    Stats,
+    Trouble,
+    Tunable,
+    VdmSample,
+)
 from agent.quantities import Flag, Quantity
 from agent.registers import Item, Kind
 from agent.values import Values
@@ -307,6 +317,9 @@ class CompiledPlan:
                     applications[lane] = value
             elif name == "tx_disabled":
                 disabled[lane] = bool(value)
+            elif name == "lane_application_blocks":
+                if lane in applications:  # whose items come first
+                    applications[lane] += value * APPLICATIONS_A_BLOCK
             elif name == "data_not_ready":
                 ready = not value
         return state, ready, paths, applications, disabled

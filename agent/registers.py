@@ -110,7 +110,8 @@ class Field:
     """One register, or a row of equal ones for the lanes of a bank. The subject's unit is that of `lsb`.
 
     A subject that is a name belongs to the map that declares it; `data_path_states`, `lane_applications`,
-    `tx_disabled`, `module_state` and `data_not_ready` are understood by the plan compiler.
+    `lane_application_blocks`, `tx_disabled`, `module_state` and `data_not_ready` are understood by the plan
+    compiler.
     """
 
     subject: Quantity | Flag | str

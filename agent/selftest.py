@@ -122,15 +122,16 @@ def _pages(memory: ModuleMemory, description: Description) -> list[Check]:
     sfp = description.module.get("memory_map") == "sff8472"
     probe = Span(_QUIET, 16, _RESERVED_PAGE, i2c=I2C_DIAGNOSTICS if sfp else I2C_MODULE)
     checks = [_select(memory, "page_select", [probe._replace(page=page) for page in pages], probe)]
-    if description.banks < 2 or not pages:
+    banks = description.module.get("banks", 1)  # of lanes: other pages may have more
+    if banks < 2 or not pages:
         return [*checks, Check("bank_select", "skipped", "the module has one bank")]
     page = next((page for page in pages if page >= 0x10), pages[-1])
-    banked = [Span(_QUIET, 16, page, bank) for bank in range(description.banks)]
+    banked = [Span(_QUIET, 16, page, bank) for bank in range(banks)]
     shape = memory.shape
     # The way in knows how many banks there are and would not even ask.
-    memory.shape = replace(shape, banks=description.banks + 1)
+    memory.shape = replace(shape, banks=banks + 1)
     try:
-        checks.append(_select(memory, "bank_select", banked, Span(_QUIET, 16, page, description.banks)))
+        checks.append(_select(memory, "bank_select", banked, Span(_QUIET, 16, page, banks)))
     finally:
         memory.shape = shape
     return checks

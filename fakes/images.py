@@ -215,7 +215,7 @@ def _cmis(product: Product, serial: str, date: str) -> Memory:
     lower.put(85, product.media_type)
     for index in range(8):
         lower.put(86 + 4 * index, 0xFF, 0, 0, 0)
-    for index, application in enumerate(product.applications):
+    for index, application in enumerate(product.applications[:8]):
         lower.put(86 + 4 * index, *_descriptor(application))
     memory.put(Span(0, 128), bytes(lower.data))
     memory.put(Span(128, 128), bytes(_cmis_identity(product, serial, date).data))
@@ -225,10 +225,30 @@ def _cmis(product: Product, serial: str, date: str) -> Memory:
     memory.put(Span(128, 128, page=0x02), bytes(_cmis_thresholds(product, product.optics).data))
     if product.light == "source":
         return memory
+    for block in range(_blocks(product)):
+        memory.put(Span(128, 128, page=0x1C, bank=block), bytes(_cmis_applications(product, block).data))
+    for bank in range(product.banks if _blocks(product) else 0):
+        memory.put(Span(128, 128, page=0x19, bank=bank), bytes(128))
     for bank in range(product.banks):
         memory.put(Span(128, 128, page=0x10, bank=bank), bytes(_cmis_control(product, bank).data))
         memory.put(Span(128, 128, page=0x11, bank=bank), bytes(_cmis_status(product, bank).data))
     return memory
+
+
+def _blocks(product: Product) -> int:
+    """Blocks of 15 normalized application descriptors (CMIS 5.3): one that needs no second one has none."""
+    blocks = (len(product.applications) + 14) // 15
+    return blocks if blocks > 1 else 0
+
+
+def _cmis_applications(product: Product, block: int) -> Page:
+    """CMIS 5.3 tables 8-163 and 8-164; block 0 repeats the basic descriptors."""
+    page = Page()
+    for index in range(15):
+        page.put(128 + 8 * index, 0xFF)
+    for index, application in enumerate(product.applications[15 * block : 15 * block + 15]):
+        page.put(128 + 8 * index, *_descriptor(application), application.media_starts)
+    return page
 
 
 def _descriptor(application: Application) -> tuple[int, int, int, int]:
@@ -285,10 +305,13 @@ def _cmis_advertising(product: Product, optics: Optics | None) -> Page:
     page.put(160, product.bias_scale << 3 | monitored if optics and product.light != "source" else 0x00)
     page.put(161, 0x01 if retimed else 0x00, 0x01 if retimed else 0x00)
     page.put(167, 0x77, 0x77)
-    for index, application in enumerate(product.applications):
+    page.put(175, _blocks(product))
+    for index, application in enumerate(product.applications[:15]):
         page.put(176 + index, application.media_starts)
     for index in range(7):
         page.put(223 + 4 * index, 0xFF, 0, 0, 0)
+    for index, application in enumerate(product.applications[8:15]):
+        page.put(223 + 4 * index, *_descriptor(application))
     page.sum(255, 130, 254)
     return page
 

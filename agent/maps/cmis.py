@@ -14,6 +14,7 @@ from typing import Final
 from agent import quantities as q
 from agent.errors import DecodeError
 from agent.maps import (
+    cmis_applications,
     cmis_bailly,
     cmis_coherent,
     cmis_diagnostics,
@@ -78,6 +79,7 @@ class CmisMap:
         yield Span(128, 128, 0x02)
         if Span(128, 128, 0x00) not in memory or Span(128, 128, 0x01) not in memory:
             return
+        yield from cmis_applications.static_spans(memory)
         yield from cmis_vdm.static_spans(memory)
         yield from cmis_diagnostics.static_spans(memory)
         yield from cmis_coherent.static_spans(memory)
@@ -117,7 +119,7 @@ class CmisMap:
         chosen = self._choose(memory, identifier, used, self._effects(memory, module), flat=flat)
         if chosen.reached is not None:
             add_lanes(module, chosen.reached, chosen.banks)
-        banks = max(chosen.banks, (chosen.laser_count + 7) // 8)
+        banks = max(chosen.banks, (chosen.laser_count + 7) // 8, cmis_applications.blocks(memory))
         return CmisDescription(module=module, flat=flat, banks=banks, chosen=chosen, wrong=wrong)
 
     def _choose(
@@ -277,6 +279,8 @@ class _Chosen:
         applied = f.STAGED_APPLICATIONS if self.effects.staged_applications else f.LANE_APPLICATIONS
         self.slow += _over_banks(f.DATA_PATH_STATES, lanes.host, banks)
         self.slow += _over_banks(applied, lanes.host, banks)
+        if cmis_applications.blocks(self.memory) > 1:
+            self.slow += _over_banks(cmis_applications.LANE_BLOCKS, lanes.host, banks)
         if self.offered(f.TX_DISABLED):
             self.slow += _over_banks(f.TX_DISABLED, lanes.media, banks)
 

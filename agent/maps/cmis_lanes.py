@@ -4,13 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from agent.maps import cmis_applications, sff8024
 from agent.maps import cmis_fields as f
-from agent.maps import sff8024
 from agent.memory import Memory, Span
 from agent.model import Application
 
 _PER_BANK: Final = f.LANES_PER_BANK
 _ALL: Final = (1 << _PER_BANK) - 1
+_BASIC: Final = ((1, f.APPLICATIONS_1_8), (9, f.APPLICATIONS_9_15))
+"""Where the first 15 descriptors stand, and the AppSel of the first of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,23 +28,25 @@ def applications(memory: Memory) -> list[Application]:
     media_type = memory.byte(f.MEDIA_TYPE.offset)
     if media_type is None:
         return []
+    lists = [_descriptors(memory, field.span(), first) for first, field in _BASIC]
+    lists += [cmis_applications.descriptors(memory, span) for span in cmis_applications.static_spans(memory)]
     found: list[Application] = []
-    for first, field in ((1, f.APPLICATIONS_1_8), (9, f.APPLICATIONS_9_15)):
-        for code, raw in _descriptors(memory, field.span(), first):
+    for descriptors in lists:
+        for code, raw, assignment in descriptors:
             if raw[0] == sff8024.END_OF_APPLICATIONS:
                 break
-            if raw[0] == 0:  # "undefined": what modules without applications leave there
-                continue
-            where = f.MEDIA_LANE_ASSIGNMENT
-            found.append(application(code, raw, media_type, memory.byte(where.offset + code - 1, where.page)))
+            if raw[0]:  # 0, "undefined", is what modules without applications leave there
+                found.append(application(code, raw, media_type, assignment))
     return found
 
 
-def _descriptors(memory: Memory, span: Span, first: int) -> Iterator[tuple[int, bytes]]:
+def _descriptors(memory: Memory, span: Span, first: int) -> Iterator[tuple[int, bytes, int | None]]:
+    where = f.MEDIA_LANE_ASSIGNMENT
     for index in range(span.length // 4):
         raw = memory.get(span._replace(offset=span.offset + 4 * index, length=4))
         if raw is not None:
-            yield first + index, raw
+            code = first + index
+            yield code, raw, memory.byte(where.offset + code - 1, where.page)
 
 
 def application(code: int, raw: bytes, media_type: int, media_lane_assignment: int | None) -> Application:

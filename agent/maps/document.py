@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Final, cast
 
 from agent.maps import (
+    cmis_applications,
     cmis_bailly,
     cmis_coherent,
     cmis_diagnostics,
@@ -41,6 +42,7 @@ _SECTIONS: Final[tuple[tuple[str, str, ModuleType], ...]] = (
     ("SFF-8472", "SFP to SFP56, Rev 12.4; A2h is the second address. Page 02h: SFF-8690.", sff8472_fields),
     ("SFF-8636", "QSFP+, QSFP28, Rev 2.11, with pages 20h and 21h.", sff8636_fields),
     ("CMIS", "OIF CMIS 3.0 to 5.3, lower memory and pages 00h, 01h, 02h, 10h, 11h.", cmis_fields),
+    ("CMIS applications beyond 15", "Pages 19h and 1Ch of CMIS 5.3, by OIF CMIS 5.3 itself.", cmis_applications),
     ("CMIS diagnostics", "Pages 14h and 15h. The selector is never moved.", cmis_diagnostics),
     ("CMIS VDM", "Pages 20h-2Fh.", cmis_vdm),
     ("CMIS tunable lasers", "Pages 04h and 12h.", cmis_tunable),
@@ -157,8 +159,8 @@ def _writes() -> str:
 def _unread() -> str:
     return (
         "## Not read\n\n"
-        "- CMIS pages 03h (user memory), 05h, 16h-19h, 1Dh: nothing there that this is about.\n"
-        "- CMIS page 1Ch (5.3): no source states the layout of its descriptors.\n"
+        "- CMIS pages 03h (user memory), 05h, 16h-18h, 1Dh, the rest of 19h: nothing there that this is about.\n"
+        "- CMIS page 1Ch bank 0 (5.3): the 15 applications of lower memory and page 01h once more.\n"
         "- C-CMIS pages 30h-32h, 38h, 41h, 43h, 45h: what is configured, not what is measured.\n"
         "- CDB (page 9Fh and on): a command is a write.\n"
     )
