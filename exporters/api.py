@@ -8,7 +8,8 @@ from typing import Final, Protocol
 from agent.alertjson import to_alert_document
 from agent.document import SCHEMA, timestamp, to_document
 from agent.model import AlertEvent, PollFailed, Reading, Trouble
-from agent.state import DeviceState, Hub, LinkState, PortState
+from agent.state import DeviceState, Hub, LinkState, PortForgotten, PortState
+from exporters.figures import port_figure
 from exporters.summary import Row, row
 
 _EVENTS: Final = 2000
@@ -51,14 +52,37 @@ class Api:
         self._alerts = alerts
         self._history = history
         self._troubles: dict[tuple[str, str], Trouble] = {}
+        self._engines: dict[tuple[str, str], str] = {}
+        """Of engines and their parts, which engine; of laser sources, a port that they light. Kept in the dark."""
         self._events = deque[AlertEvent](maxlen=_EVENTS)
         hub.subscribe(Reading, self._worked)
         hub.subscribe(PollFailed, self._failed)
+        hub.subscribe(PortForgotten, self._forgotten)
         hub.subscribe(AlertEvent, self._events.append)
 
     def _worked(self, event: Reading) -> None:
         if self._troubles:
             self._troubles.pop((event.device, event.port), None)
+        if event.engine or event.fed_by or event.lasers:
+            self._note_engine(event)
+
+    def _note_engine(self, event: Reading) -> None:
+        """What a port belongs to: a laser source to the engine of the first port that it lights."""
+        device, known = event.device, self._engines
+        lit = next((port for laser in event.lasers for port in laser.feeds), "")
+        if event.engine:
+            known[device, event.port] = known[device, event.engine] = event.engine
+        elif event.fed_by:
+            known[device, event.port] = event.port
+        elif lit:
+            known[device, event.port] = lit
+
+    def _engine_of(self, device: str, port: str) -> str:
+        engine = self._engines.get((device, port), "")
+        return self._engines.get((device, engine), engine)
+
+    def _forgotten(self, event: PortForgotten) -> None:
+        self._engines.pop((event.device, event.port), None)
 
     def _failed(self, event: PollFailed) -> None:
         self._troubles[event.device, event.port] = event.trouble
@@ -96,6 +120,9 @@ class Api:
         """The same with the last samples and the events of the port."""
         document = self.port(device, port, monotonic)
         samples = self._history.samples(device.device, port.port) if self._history else ()
+        figure = port_figure(self._hub, device.device, port.port, monotonic=monotonic)
+        if figure is not None:
+            document["reliability"] = figure
         document["history"] = list(samples)
         document["events"] = [to_alert_document(event) for event in self._events_of(device.device, port.port)]
         return document
@@ -118,7 +145,8 @@ class Api:
             if port is not None:
                 trouble = self._troubles.get((device, name))
                 mine = alerts.get((device, name), ())
-                rows.append(row(device, port, mine, trouble.detail if trouble else ""))
+                engine = self._engine_of(device, name)
+                rows.append(row(device, port, mine, trouble=trouble.detail if trouble else "", engine=engine))
         return rows
 
     def alert_documents(self, device: str = "") -> list[Document]:

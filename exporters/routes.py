@@ -18,6 +18,7 @@ from agent.errors import OpticError
 from agent.state import DeviceState, Hub, PortState
 from exporters.api import Api, encode
 from exporters.events import Client, EventStream
+from exporters.figures import figures_document
 from exporters.scrape import Scraper, accepts_gzip, negotiate
 
 _log = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ class Routes:
         app.router.add_get("/api/v1/ports/{port:.+}", self.port)
         app.router.add_get("/api/v1/summary", self.summary)
         app.router.add_get("/api/v1/alerts", self.alerts)
+        app.router.add_get("/api/v1/reliability", self.reliability)
         app.router.add_get("/api/v1/events", self.events, allow_head=False)
         app.router.add_get("/-/healthy", self.healthy)
         app.router.add_get("/-/ready", self.ready)
@@ -215,6 +217,11 @@ class Routes:
     async def alerts(self, request: web.Request) -> web.StreamResponse:
         """The active alerts."""
         return _json(self._services.api.alert_documents(self._device(request)))
+
+    async def reliability(self, request: web.Request) -> web.StreamResponse:
+        """Link-hours, flaps, and what is certain of them."""
+        device = self._device(request)
+        return _json(figures_document(self._services.hub, monotonic=time.monotonic(), device=device))
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Server-sent events until the client goes, is too slow, or the server stops."""

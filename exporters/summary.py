@@ -24,6 +24,8 @@ class Row(TypedDict):
     device: str
     port: str
     group: str
+    engine: NotRequired[str]
+    """The engine that it is, is a part of, or gives light to."""
     level: Level
     why: list[str]
     alerts: int
@@ -38,13 +40,15 @@ class Row(TypedDict):
     values: dict[str, list[float]]
 
 
-def row(device: str, port: PortState, alerts: Sequence[AlertEvent], trouble: str = "") -> Row:
-    """`alerts` are the active ones of this port; `trouble` is why its last poll failed."""
+def row(device: str, port: PortState, alerts: Sequence[AlertEvent], *, trouble: str = "", engine: str = "") -> Row:
+    """`alerts` are the active ones of this port; `trouble` is why its last poll failed; `engine` its engine."""
     level, why = _judge(port, alerts, trouble)
     document = Row(
-        device=device, port=port.port, group=group_of(port.port), level=level, why=why[:_REASONS],
+        device=device, port=port.port, group=engine or group_of(port.port), level=level, why=why[:_REASONS],
         alerts=len(alerts), swaps=port.swaps, module={}, values={},
     )  # fmt: skip
+    if engine:
+        document["engine"] = engine
     if port.link is not None:
         document["link"] = "up" if port.link.up else "down" if port.link.admin_up else "disabled"
         document["flaps"] = sum(port.link.down_events.values())

@@ -191,7 +191,7 @@ class Hour:
             dirt = 8.0 * share**2 if (reading.port, lane, quantity) == (DIRTY, 3, q.RX_POWER) else 0.0
             return reading.lanes[quantity][lane] * (1 + swing * wave + rnd.gauss(0, swing / 8) + dirt)
 
-        worst = max(each.value for each in reading.vdm)
+        worst = max((each.value for each in reading.vdm), default=1e-12)
         return {
             "time": timestamp(reading.time + second),
             "temperature_celsius": reading.values[q.TEMPERATURE] + wave + rnd.gauss(0, 0.08),
@@ -202,7 +202,7 @@ class Hour:
                     "rx_power_dbm": q.dbm(moved(lane, q.RX_POWER, 0.01)),
                     "tx_bias_amperes": moved(lane, q.TX_BIAS, 0.004),
                 }
-                for lane in reading.lanes[q.RX_POWER]
+                for lane in reading.lanes.get(q.RX_POWER, {})
             ],
         }
 

@@ -29,7 +29,8 @@ Json = dict[str, object]
 
 ROUTES = [
     "/", "/page/app.js", "/page/style.css", "/metrics", "/probe?target=spine-1", "/sd", "/api/v1/ports",
-    "/api/v1/ports/Ethernet0", "/api/v1/summary", "/api/v1/alerts", "/api/v1/events", "/-/healthy", "/-/ready",
+    "/api/v1/ports/Ethernet0", "/api/v1/summary", "/api/v1/alerts", "/api/v1/reliability",
+    "/api/v1/events", "/-/healthy", "/-/ready",
 ]  # fmt: skip
 
 

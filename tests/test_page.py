@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from agent import quantities as q
-from agent.model import Module
+from agent.engines import Engines
+from agent.model import Laser, Module
+from agent.slices import Lasers, Share
 from tests import chromium
 from tests.chromium import Page
 from tests.http_helpers import Served, alert, serving
@@ -257,6 +259,101 @@ async def test_what_is_not_known_is_said(browser: str) -> None:
         )
     async with opened(browser, hash_="#port=Ethernet8%2F64") as it:
         await it.page.until("document.querySelector('#port .banner').textContent.includes('No module')")
+
+
+LASERS = (
+    Laser(1, state="on", enabled=True, fiber=1, fiber_checked=True, values={q.TX_POWER: 0.1, q.TX_BIAS: 0.24}),
+    Laser(2, state="off", enabled=True, fiber=2, values={q.TX_POWER: 0.0, q.TX_BIAS: 0.0}, flags=("fault",)),
+)
+SHARES = [
+    Share("cpo1", "oe0", lanes=(1, 2, 3, 4), els=(Lasers("els0", (1,)),)),
+    Share("cpo2", "oe0", lanes=(5, 6, 7, 8), els=(Lasers("els0", (2,)),)),
+]
+
+
+def _engine(it: Opened) -> None:
+    """An engine of two ports and two lasers, the second of them at fault."""
+    first = it.served.hub.local.port("Ethernet1/1").reading
+    assert first is not None
+    engines = Engines(SHARES)
+    source = replace(first, port="els0", lasers=LASERS)
+    for whole in (source, replace(first, port="oe0"), source):
+        for event in engines.divide(whole):
+            it.served.hub.publish(event)
+
+
+async def test_an_engine_is_a_group_and_names_the_lasers_and_the_ports_in_the_dark(browser: str) -> None:
+    async with opened(browser) as it:
+        page = it.page
+        _engine(it)
+        await page.until("document.querySelectorAll('#groups .cell').length === 516")
+        group = "document.querySelector('#groups .bank[aria-label=\"Engine oe0\"]')"
+        await page.until(f"{group}?.querySelectorAll('.cell').length === 4")
+        await page.run("location.hash = '#port=cpo2'")
+        await page.until("document.querySelector('#port .engine')")
+        text = await page.run("document.querySelector('#port .engine').textContent")
+        assert "Host lanes 5\u20138 of engine oe0. Beside it: cpo1, els0." in text
+        assert "Laser 2 of els0 reports a fault. Without its light: cpo2." in text
+        cells = await page.run(_texts("#port .engine tbody td, #port .engine tbody th"))
+        assert cells == ["els0", "2", "off", "dark", "0.0", "2", "fault", "cpo2"]
+        assert await page.run("document.querySelectorAll('#port .lanes svg rect.bar').length") == 12
+        await page.click("#port .engine td a")
+        await page.until("document.querySelector('#port-title').textContent === 'els0'")
+        await page.until("document.querySelectorAll('#port .engine tbody tr').length === 2")
+        rows = await page.run(_texts("#port .engine tbody tr"))
+        assert rows[0] == "1on20.00240.01 checkedcpo1"
+        await page.run("location.hash = '#port=oe0'")
+        await page.until("document.querySelector('#port').textContent.includes('This is the engine.')")
+        assert "It carries and is lit by: cpo1, cpo2, els0." in await page.run(
+            "document.querySelector('#port').textContent"
+        )
+
+
+async def test_what_a_newer_reading_no_longer_says_is_not_shown(browser: str) -> None:
+    async with opened(browser) as it:
+        _engine(it)
+        await it.page.run("location.hash = '#port=cpo1'")
+        await it.page.until("document.querySelector('#port .engine tbody')")
+        reading = it.served.hub.local.port("cpo1").reading
+        assert reading is not None
+        for _ in range(50):  # until the page listens
+            it.served.hub.publish(replace(reading, fed_by=()))
+            if not await it.page.run("Boolean(document.querySelector('#port .engine tbody'))"):
+                return
+            await asyncio.sleep(0.2)
+        pytest.fail("the lasers are still there")
+
+
+def _number(text: str) -> float:
+    return float(text.replace(",", ""))
+
+
+async def test_how_reliable_the_links_are(browser: str) -> None:
+    async with opened(browser) as it:
+        page = it.page
+        link = it.served.hub.local.port("Ethernet1/1").link
+        assert link is not None
+        link.up_seconds, link.up_since = 3600 * 29.957e6, None
+        await page.click("#reliability summary")
+        await page.until("document.querySelector('#reliability-body tbody tr')")
+        assert "512 links, 29,960,000 link-hours, 4 times" in (
+            await page.run("document.querySelector('#reliability-body .said').textContent")
+        )
+        await page.run("document.querySelector('#reliability-by').value = 'ports'")
+        await page.run("document.querySelector('#reliability-by').dispatchEvent(new Event('change'))")
+        await page.until("document.querySelectorAll('#reliability-body tbody tr').length === 512")
+        rows = await page.run(
+            "[...document.querySelectorAll('#reliability-body tbody tr')]"
+            ".map((row) => [...row.cells].map((each) => each.textContent))"
+        )
+        # The bounds of the mean for 4 and for 0 events are 9.1535 and 2.9957 (one-sided, 95 %).
+        flapping = next(row for row in rows if row[0] == FLAPPING)
+        assert flapping[1] == "1"
+        assert flapping[3] == "4"
+        assert _number(flapping[2]) / _number(flapping[5]) == pytest.approx(9.1535, rel=1e-3)
+        assert rows[-1][0] == "Ethernet1/1"
+        assert _number(rows[-1][5]) == pytest.approx(1e7, rel=1e-4)
+        assert await page.run("document.querySelectorAll('#reliability-body td.shown').length") == 1
 
 
 async def test_it_is_used_by_keys_alone(browser: str) -> None:

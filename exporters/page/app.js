@@ -112,6 +112,8 @@ startAlerts(open);
 startPanel(open);
 startTable(open);
 startPort();
+const reliability = document.getElementById("reliability");
+reliability.addEventListener("toggle", () => import("./reliability.js").then(({ show }) => show(reliability)));
 addEventListener("hashchange", restore);
 addEventListener("port-closed", () => {
   const { port, device } = state;

@@ -8,7 +8,7 @@ const NUMBERS = {
 };
 const COUNTS = { flaps: "flaps", alerts: "alerts", swaps: "swaps", lanes: "lanes" };
 const TEXTS = {
-  port: (row) => row.port, device: (row) => row.device, group: (row) => row.group,
+  port: (row) => row.port, device: (row) => row.device, group: (row) => row.group, engine: (row) => row.engine ?? "",
   state: (row) => row.level, level: (row) => row.level, link: (row) => row.link ?? "",
   vendor: (row) => row.module.vendor_name ?? "", part: (row) => row.module.part_number ?? "",
   serial: (row) => row.module.serial_number ?? "", form: (row) => row.module.form_factor ?? "",

@@ -49,6 +49,9 @@ export function plain(value) {
   return text.replaceAll("-", MINUS);
 }
 
+const HOURS = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
+export const hours = (value) => HOURS.format(value);
+
 export const dbm = (watts) => (watts > 0 ? 10 * Math.log10(watts) + 30 : -40);
 
 // A summary stands alone in MQTT; beside the name of its port it need not say it again.

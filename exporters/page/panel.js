@@ -24,7 +24,7 @@ export function startPanel(openPort) {
     paint(store.order);
   });
   on("rows", (changed) => {
-    if (cells.size !== store.rows.size || [...changed].some((key) => !cells.has(key))) build();
+    if (cells.size !== store.rows.size || [...changed].some((key) => cells.get(key)?.group !== store.rows.get(key)?.group)) build();
     paint(colour ? store.order : changed); // a scale depends on all of them
     legend();
   });
@@ -38,15 +38,16 @@ export function startPanel(openPort) {
 
 function build() {
   cells.clear();
-  const named = new Map();
+  const [named, engines] = [new Map(), new Map()];
   const devices = new Set([...store.rows.values()].map((row) => row.device));
   for (const key of store.order) {
     const row = store.rows.get(key);
-    const name = devices.size > 1 ? `${row.device} · ${row.group}` : row.group;
-    if (!named.has(name)) named.set(name, []);
-    named.get(name).push(key);
+    const name = `${devices.size > 1 ? `${row.device} · ` : ""}${row.engine ? "Engine " : ""}${row.group}`;
+    const groups = row.engine ? engines : named;
+    if (!groups.has(name)) groups.set(name, []);
+    groups.get(name).push(key);
   }
-  const banks = merge(named).flatMap(([name, keys]) => split(name, keys));
+  const banks = [...merge(named), ...engines].flatMap(([name, keys]) => split(name, keys));
   const largest = Math.max(...banks.map(([, keys]) => keys.length), 1);
   const groups = document.getElementById("groups");
   groups.style.setProperty("--columns", Math.max(8, Math.ceil(Math.min(largest, BANK) / 2)));
@@ -60,9 +61,10 @@ function build() {
 // Line cards of one or two ports are no line cards: then the device is the group.
 function merge(named) {
   const groups = [...named];
-  if (groups.length < 2 || store.order.length / groups.length > 3) return groups;
+  const keys = groups.flatMap(([, members]) => members);
+  if (groups.length < 2 || keys.length / groups.length > 3) return groups;
   const joined = new Map();
-  for (const key of store.order) {
+  for (const key of keys) {
     const { device } = store.rows.get(key);
     if (!joined.has(device)) joined.set(device, []);
     joined.get(device).push(key);
@@ -88,10 +90,10 @@ function bank(name, keys) {
 }
 
 function cell(key) {
-  const { port } = store.rows.get(key);
+  const { port, group } = store.rows.get(key);
   const short = /(\d+)\D*$/.exec(port)?.[1] ?? port.slice(-3);
   const node = el("button", { type: "button", class: "cell", tabindex: "-1", "data-key": key }, el("span", {}, short));
-  cells.set(key, { node, level: "", label: "", heat: "", dim: false });
+  cells.set(key, { node, group, level: "", label: "", heat: "", dim: false });
   return el("li", {}, node);
 }
 

@@ -1,7 +1,8 @@
 // One port in full: lanes against thresholds, history, events, who the module is, what it does not say.
 
-import { LEVEL_WORDS, QUANTITIES, ago, dbm, el, moment, number, plain, put, without, words } from "./format.js";
+import { LEVEL_WORDS, QUANTITIES, ago, dbm, el, hours, moment, number, plain, put, without, words } from "./format.js";
 import { gauge, laneChart, sparkline, verdict } from "./charts.js";
+import { engine } from "./engine.js";
 import { evidence, timeline } from "./events.js";
 import { keyOf, on, store } from "./store.js";
 
@@ -68,11 +69,11 @@ function listen(mine) {
   const query = new URLSearchParams({ port: mine.port, device: mine.device });
   mine.source = new EventSource(`api/v1/events?${query}`);
   mine.source.addEventListener("reading", (event) => {
-    const { history, events, ...before } = mine.document;
+    const { history, events, link, module_swaps, reliability } = mine.document; // the rest is of an older reading
     const reading = JSON.parse(event.data);
     history.push(sampleOf(reading));
     if (history.length > 2000) history.shift();
-    mine.document = { ...before, ...reading, history, events, present: true, up: true, trouble: undefined, link: { ...reading.link, ...before.link } };
+    mine.document = { ...reading, history, events, module_swaps, reliability, present: true, up: true, link: link && { ...reading.link, ...link } };
     drawSoon();
   });
   mine.source.addEventListener("alert", (event) => {
@@ -138,7 +139,7 @@ function draw() {
     if (body.dataset.drawn === keyOf(shown.device, shown.port) && document.activeElement.closest("#port-body")) return;
   }
   const open = new Set([...body.querySelectorAll("details[open]")].map((node) => node.dataset.name));
-  const sections = [trouble, link, gauges, lanes, history, happened, identity, silent, more].map((part) => part(shown.document));
+  const sections = [trouble, link, engine, gauges, lanes, history, happened, identity, silent, more].map((part) => part(shown.document));
   body.replaceChildren(...sections.filter(Boolean));
   for (const node of body.querySelectorAll("details[data-name]")) if (open.has(node.dataset.name)) node.open = true;
   body.dataset.drawn = keyOf(shown.device, shown.port);
@@ -163,7 +164,13 @@ function link(port) {
   const since = changed ? ` since ${moment(Date.parse(changed) / 1000)}` : "";
   const causes = Object.entries(downs).map(([cause, count]) => `${count} ${words(cause)}`).join(", ");
   return el("p", { class: "linkline" }, el("i", { class: up ? "led up" : "led", "aria-hidden": "true" }), `Link ${state}${since}.`,
-    transitions ? ` Went down ${flaps} ${flaps === 1 ? "time" : "times"}${causes ? ` (${causes})` : ""}.` : " Never changed.");
+    transitions ? ` Went down ${flaps} ${flaps === 1 ? "time" : "times"}${causes ? ` (${causes})` : ""}.` : " Never changed.",
+    port.reliability ? ` ${reliable(port.reliability)}` : "");
+}
+
+function reliable({ link_hours: all, unintentional_downs: downs, link_hours_per_down: mean, link_hours_per_down_lower95: least }) {
+  const measured = downs ? `a flap every ${hours(mean)}` : "no flap";
+  return `${hours(all)} link-hours, ${measured}: with 95 % confidence more than ${hours(least)} between two.`;
 }
 
 function inDbm(bounds) {
@@ -273,7 +280,6 @@ function more(port) {
   const table = (name, rows) => rows?.length && parts.push(el("details", { "data-name": name }, el("summary", {}, name), evidence({ [name]: rows })));
   table("Applications", port.module.applications);
   table("VDM", port.vdm);
-  table("Lasers", port.lasers?.map(({ values, flags, ...laser }) => ({ ...laser, ...values, flags: flags.join(", ") })));
   const records = [["Coherent", port.coherent], ["Tuning", port.tunable], ["FEC", port.fec]];
   for (const [name, record] of records) {
     if (!record) continue;
