@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final
 
-from agent.errors import OpticError
+from agent.errors import ModuleAbsent, OpticError
 from agent.identification import Identify
 from agent.memory import ModuleMemory
 from agent.model import Module, ModuleEvent, PollFailed, Reading, Trouble
@@ -202,4 +202,5 @@ def _outcome(refresh: Refresh) -> Outcome:
         return Outcome.UNCONFIRMED
     if refresh.failure is None:
         return Outcome.GOOD
-    return Outcome.FAILED if refresh.present or refresh.bus_failed else Outcome.ABSENT
+    empty = not refresh.present and refresh.failure.reason == ModuleAbsent.reason
+    return Outcome.ABSENT if empty else Outcome.FAILED

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import Final
 
-from agent.errors import DecodeError, DriverError
+from agent.errors import DecodeError, DeviceRefused, DriverError, NotPermitted, Unsupported
 from agent.freezing import Freezer
 from agent.identification import IDENTIFIER, Identification, Identify, Meter, Reads
 from agent.known import Intervals, Known, Refresh, hand_of, other_hand, who, without_monitors
@@ -31,6 +31,9 @@ ABSENT_CALLS: Final = 3
 """A module that acknowledges nothing in so many calls one after the other is gone."""
 PATIENCE: Final = (8, 0.005)
 """Tries for an acknowledge of a module that was there, and seconds between them: CMIS allows 10 ms of silence."""
+
+NO_WAY: Final = frozenset({Unsupported.reason, NotPermitted.reason, DeviceRefused.reason})
+"""With these the way in refuses, and no module is asked: nobody knows whether there is one."""
 
 
 class ModuleSession:
@@ -358,7 +361,8 @@ class ModuleSession:
         if reads.absent and not reads.good:
             return self._silent(reads, known, trouble)
         others = tuple(reads.troubles[:-1])
-        return Refresh(present=True, failure=trouble, troubles=others, description=self.description)
+        answered = known is not None or bool(reads.good) or trouble.reason not in NO_WAY
+        return Refresh(present=answered, failure=trouble, troubles=others, description=self.description)
 
     def _silent(self, reads: Reads, known: Known | None, trouble: Trouble) -> Refresh:
         """Nobody acknowledged; gone when that stays so, or when nobody was known to be there."""

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent import maps
 from agent.errors import (
     BusGone,
     BusTimeout,
@@ -28,7 +29,9 @@ from agent.errors import (
     Unsupported,
 )
 from agent.memory import Memory, Shape, Span
+from agent.portjob import Outcome, PortJob, PortSetup
 from agent.sources import Options
+from agent.state import Hub
 from drivers import ethtool_ioctl
 from drivers.ethtool import EthtoolDriver, EthtoolMemory, card
 from drivers.ethtool_kernel import Kernel, kernel
@@ -437,3 +440,24 @@ def test_the_real_ioctl() -> None:
 def test_empty_memory_is_an_empty_module(fake: FakeKernel, memory: EthtoolMemory) -> None:
     fake.cards["eth0"].module.insert(Memory())
     assert memory.read(Span(0, 4)) == bytes(4)
+
+
+@pytest.mark.parametrize("code", [errno.EOPNOTSUPP, errno.EPERM, errno.EBUSY])
+def test_a_card_that_will_not_read_its_module_shows_none(
+    fake: FakeKernel, memory: EthtoolMemory, code: int
+) -> None:
+    fake.cards["eth0"].module.remove()
+    fake.cards["eth0"].empty = (code, "")
+    setup = PortSetup(port="swp1", bus="eth0", source="ethtool:eth0", open=lambda: memory)
+    job = PortJob(setup, device="leaf-17", identify=maps.Maps(()).identify, bus_failed=memory.close, deadline_s=2.0)
+    hub = Hub("leaf-17")
+    polled = job.poll()
+    for event in polled.events:
+        hub.publish(event)
+    port = hub.local.port("swp1")
+    assert polled.outcome is Outcome.FAILED  # it is asked less and less often
+    assert (port.present, port.up) == (False, False)
+    fake.cards["eth0"].module.insert()
+    for event in job.poll().events:
+        hub.publish(event)
+    assert (port.present, port.up) == (True, True)

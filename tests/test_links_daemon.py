@@ -94,6 +94,7 @@ def test_flaps_reach_the_metrics_and_survive_a_restart(tmp_path: Path) -> None:
             assert samples["link_transitions_total"] == 202
             assert samples["link_down_events_total unintentional"] == 100
             assert samples["link_up"] == 1
+            assert samples["module_present"] == 0  # a veth has no cage, so nobody knows of a module
         ns.ip("link set vb down")  # while nobody watches
         ns.ip("link set vb up")
         with running(ns, config) as daemon:
