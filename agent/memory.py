@@ -176,6 +176,19 @@ class Parks(Protocol):
         ...
 
 
+@runtime_checkable
+class Remembers(Protocol):
+    """A `ModuleMemory` that notices when the page select of a module is not as it was left."""
+
+    def disturbed(self) -> bool:
+        """Whether that happened since this was last asked: another master, a reset, or another module."""
+        ...
+
+    def leave(self, span: Span) -> None:
+        """Leave the page of `span` selected, which no module shows that just powered up. Raises a DriverError."""
+        ...
+
+
 def merge(spans: Iterable[Span], *, gap: int = 0) -> tuple[Span, ...]:
     """The same bytes in as few reads as possible: joins spans at most `gap` bytes apart, never across 127/128."""
     merged: list[Span] = []

@@ -17,7 +17,7 @@ from agent.identification import IDENTIFIER, Identification, Identify, Meter, Re
 from agent.known import Intervals, Known, Refresh, hand_of, other_hand, who, without_monitors
 from agent.latches import with_flags
 from agent.maps.api import Description, Freezable, Values, overlay
-from agent.memory import ModuleMemory, Parks, Shape, Span
+from agent.memory import ModuleMemory, Parks, Remembers, Shape, Span
 from agent.model import Module, ModuleChange, Trouble
 from agent.plausibility import blank, floating
 from agent.quantities import DATA_PATH_STATE_CHANGED, MODULE_STATE_CHANGED
@@ -53,6 +53,7 @@ class ModuleSession:
         self.memory = memory
         self.meter = Meter()
         self._park = memory.park if isinstance(memory, Parks) else None
+        self._remembers = memory if isinstance(memory, Remembers) else None
         self._identify = identify
         self._intervals = intervals or Intervals()
         self._flags = flags
@@ -196,6 +197,7 @@ class ModuleSession:
             or values.flags.get(MODULE_STATE_CHANGED, False)
             or now - known.read_at >= EXCHANGE_S
             or other_hand(known.hand, values)
+            or (self._remembers is not None and self._remembers.disturbed())
         ):
             known.doubtful = True
         if not known.doubtful and now - known.checked_at < self._intervals.identity_s:
@@ -214,6 +216,10 @@ class ModuleSession:
             return False
         known.checked_at = now
         known.doubtful = failed > 0
+        last = known.plan.spans[-1:]
+        if self._remembers is not None and last and now - known.read_at < EXCHANGE_S:
+            with contextlib.suppress(DriverError):  # the next refresh shows what is wrong
+                self._remembers.leave(last[0])
         return True
 
     def _identity(self, reads: Reads, known: Known) -> bytes | None:

@@ -20,7 +20,9 @@ _POLL_S: Final = 0.001
 class PagedMemory:
     """`ModuleMemory` over an `I2cBus`. Nothing is written while the shape is unknown or the module flat.
 
-    `shared`: others may select pages too, so every select is read back; otherwise only the first of each page.
+    `shared`: others may select pages too, so every select is read back; otherwise only the first of each page. Where
+    the page is wanted that was left selected, it is read before the select in place of that: this shows as well that
+    nobody, and no exchange of the module, moved it (alone on the bus it saves the select).
     `settle_s`: wait so long after a select before the first try (0: the acknowledge tells); `busy_limit_s`: keep
     asking so long for an acknowledge after a select. CMIS allows 10 ms; some modules take twice that. What the
     shape says of either comes first. `freeze`: the control byte of VDM may be written, if the bus' guard allows it.
@@ -46,6 +48,9 @@ class PagedMemory:
         self._clock = clock
         self._shape = Shape()
         self._verified: set[tuple[int, int, int]] = set()
+        self._left: tuple[int, int, int] | None = None
+        """The page that was selected last, as `_verified` names them."""
+        self._moved = False
         self._away = False
 
     @property
@@ -56,7 +61,7 @@ class PagedMemory:
     @shape.setter
     def shape(self, shape: Shape) -> None:
         self._shape = shape
-        self._verified.clear()
+        self._forget()
         self._away = False
 
     def read(self, span: Span) -> bytes:
@@ -71,9 +76,25 @@ class PagedMemory:
                 )
             return self._fetch(span.i2c, span.offset, span.length, selected=selected)
         except DriverError as exc:
-            self._verified.clear()
+            self._forget()
             if exc.span is None:
                 exc.span = span
+            raise
+
+    def disturbed(self) -> bool:
+        """As `Remembers.disturbed`: the page that was left selected was found to be another."""
+        moved, self._moved = self._moved, False
+        return moved
+
+    def leave(self, span: Span) -> None:
+        """As `Remembers.leave`; nothing where the page is parked, or was left already."""
+        where = (span.i2c, span.bank, span.page)
+        if self._shape.family != "cmis" or self._banked or not span.upper or not span.page or self._left == where:
+            return
+        try:
+            self._select(span)
+        except DriverError:
+            self._forget()
             raise
 
     def write_freeze(self, value: int, *, bank: int = 0) -> None:
@@ -82,12 +103,12 @@ class PagedMemory:
         if not self._freeze:
             raise NotPermitted("opticd writes nothing to a module", hint="vdm_freeze lets it freeze VDM", span=span)
         try:
-            self._verified.clear()
+            self._forget()
             if self._shape.family != "cmis" or not self._select(span):
                 raise PageRefused("not a module with VDM", span=span)
             self._bus.transfer(span.i2c, bytes((span.offset, value)), 0)
         except DriverError as exc:
-            self._verified.clear()
+            self._forget()
             exc.span = exc.span or span
             raise
 
@@ -104,11 +125,16 @@ class PagedMemory:
             address = I2C_DIAGNOSTICS if self._shape.family == "sff8472" else I2C_MODULE
             self._write_select(address, 0, 0)
             self._away = False
+            self._left = None
 
     def close(self) -> None:
         """Give the bus back; the next read opens it again."""
-        self._verified.clear()
+        self._forget()
         self._bus.close()
+
+    def _forget(self) -> None:
+        self._verified.clear()
+        self._left = None
 
     def _select(self, span: Span) -> bool:
         """Select the page of `span`; False where there is nothing to select."""
@@ -120,11 +146,27 @@ class PagedMemory:
             return False
         if span.bank >= max(self._shape.banks, 1):
             raise PageRefused(f"the module has {self._shape.banks} bank(s)", span=span)
+        where = (span.i2c, span.bank, span.page)
+        unmoved = self._left == where and self._is_still(span)
+        if unmoved and not self._shared:
+            return False
         self._write_select(span.i2c, span.bank, span.page)
         self._away = (span.bank, span.page) != (0, 0)
-        if self._shared or (span.i2c, span.bank, span.page) not in self._verified:
+        if not unmoved and (self._shared or where not in self._verified):
             self._verify(span)
+        self._left = where
         return True
+
+    def _is_still(self, span: Span) -> bool:
+        """Whether the page is selected that was left selected, asked in place of the check behind the select.
+
+        What moved it may be another master, a reset, or another module: a module powers up on page 00h.
+        """
+        still = self._shows(span, self._bus.transfer(span.i2c, bytes((self._echo_at,)), self._echo_size))
+        if not still:
+            self._forget()
+            self._moved = True
+        return still
 
     @property
     def _banked(self) -> bool:
@@ -139,14 +181,25 @@ class PagedMemory:
         if settle_s:
             self._sleep(settle_s)
 
+    @property
+    def _echo_at(self) -> int:
+        return _BANK_SELECT if self._shape.family == "cmis" else _PAGE_SELECT
+
+    @property
+    def _echo_size(self) -> int:
+        return 2 if self._shape.family == "cmis" else 1
+
+    def _shows(self, span: Span, echo: bytes) -> bool:
+        return echo[-1] == span.page and (echo[0] == span.bank or not self._is_banked(span))
+
+    def _is_banked(self, span: Span) -> bool:
+        return self._banked and span.page >= _FIRST_BANKED_PAGE
+
     def _verify(self, span: Span) -> None:
         """Read the select back, asking again while the module is busy with it."""
-        one_byte = self._shape.family != "cmis"
-        at = _PAGE_SELECT if one_byte else _BANK_SELECT
-        echo = self._acknowledged(span.i2c, at, 1 if one_byte else 2)
-        banked = self._banked and span.page >= _FIRST_BANKED_PAGE
-        if echo[-1] != span.page or (banked and echo[0] != span.bank):
-            bank = f"bank {echo[0]} " if banked else ""
+        echo = self._acknowledged(span.i2c, self._echo_at, self._echo_size)
+        if not self._shows(span, echo):
+            bank = f"bank {echo[0]} " if self._is_banked(span) else ""
             raise PageRefused(f"the module shows {bank}page {echo[-1]:02X}h", span=span)
         self._verified.add((span.i2c, span.bank, span.page))
 

@@ -110,6 +110,52 @@ def test_nothing_is_written_before_the_shape_is_known(adapter: FakeAdapter) -> N
     assert all(len(m.data) == 1 for m in adapter.log if not m.read)
 
 
+def test_a_page_that_was_left_selected_is_looked_at_before_the_select(adapter: FakeAdapter) -> None:
+    memory = PagedMemory(bus_of(adapter))
+    memory.shape = CMIS
+    for _ in range(2):
+        memory.read(Span(128, 1, page=0x11))
+    written = [m.data.hex() for m in adapter.log if not m.read]
+    assert written == ["7f11", "7e", "80", "7e", "7f11", "80"]  # select, look, read; look, select, read
+    assert not memory.disturbed()
+
+
+def test_alone_on_the_bus_a_page_that_is_still_there_is_not_selected(adapter: FakeAdapter) -> None:
+    memory = PagedMemory(bus_of(adapter), shared=False)
+    memory.shape = CMIS
+    for _ in range(2):
+        memory.read(Span(128, 1, page=0x11))
+    assert [m.data.hex() for m in adapter.log if not m.read] == ["7f11", "7e", "80", "7e", "80"]
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_page_that_somebody_moved_is_noticed_selected_and_verified(shared: bool) -> None:
+    module = cmis_module()
+    adapter = FakeAdapter(module)
+    memory = PagedMemory(bus_of(adapter), shared=shared)
+    memory.shape = CMIS
+    memory.read(Span(128, 1, page=0x11))
+    module.insert()  # powers up on page 00h
+    adapter.clear()
+    assert memory.read(Span(128, 1, page=0x11)) == b"\x11"
+    assert [m.data.hex() for m in adapter.log if not m.read] == ["7e", "7f11", "7e", "80"]
+    assert memory.disturbed()
+    assert not memory.disturbed()
+
+
+def test_a_page_is_left_that_no_module_powers_up_with(adapter: FakeAdapter) -> None:
+    memory = PagedMemory(bus_of(adapter))
+    memory.shape = CMIS
+    memory.read(Span(128, 1))
+    adapter.clear()
+    for _ in range(2):
+        memory.leave(Span(134, 76, page=0x11))
+    assert [m.data.hex() for m in adapter.log if not m.read] == ["7f11", "7e"]
+    memory.shape = BANKED  # parked on page 00h for readers that know of no banks
+    memory.leave(Span(134, 76, page=0x11))
+    assert len(adapter.log) == 3
+
+
 def test_alone_on_the_bus_a_page_is_verified_once(adapter: FakeAdapter) -> None:
     memory = PagedMemory(bus_of(adapter), shared=False)
     memory.shape = CMIS

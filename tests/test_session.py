@@ -8,7 +8,7 @@ import pytest
 from agent import maps
 from agent import quantities as q
 from agent.errors import ModuleAbsent
-from agent.memory import Span
+from agent.memory import Shape, Span
 from agent.model import LaneFlags, ModuleChange
 from agent.session import Intervals, ModuleSession, Refresh
 from drivers.i2c import LinuxI2cBus
@@ -45,6 +45,20 @@ class Cage:
         return self.session.refresh(deadline_s=deadline_s)
 
 
+class Linear:
+    """The module as a kernel file shows it: every page at once, nothing to select."""
+
+    def __init__(self, module: FakeModule) -> None:
+        self.module = module
+        self.shape = Shape()
+
+    def read(self, span: Span) -> bytes:
+        return self.module.get(span)
+
+    def close(self) -> None:
+        pass
+
+
 @pytest.fixture
 def cage() -> Cage:
     return Cage()
@@ -79,11 +93,11 @@ def test_one_refresh_is_two_reads_and_four_transactions(cage: Cage) -> None:
     cage.refresh()
     cage.adapter.clear()
     cage.refresh()
-    assert cage.adapter.traffic.transactions == 4  # lower memory; page select, its echo, page 11h
+    assert cage.adapter.traffic.transactions == 4  # lower memory; the page as it was left, its select, page 11h
     assert [message.data for message in cage.adapter.log if not message.read] == [
         bytes((3,)),
-        bytes((127, 0x11)),
         bytes((126,)),
+        bytes((127, 0x11)),
         bytes((134,)),
     ]
 
@@ -131,13 +145,55 @@ def test_a_slow_drift_costs_no_comparison(cage: Cage) -> None:
     assert cage.adapter.traffic.transactions == 4
 
 
-def test_an_exchange_without_any_hint_is_found_within_the_interval() -> None:
-    cage = Cage(flags=False, intervals=Intervals(identity_s=10))
+@pytest.mark.parametrize("before", range(1, 14))
+def test_an_exchange_that_gives_no_sign_of_itself_is_seen_at_once(before: int) -> None:
+    cage = Cage(flags=False, intervals=Intervals(identity_s=10))  # compared every tenth time: before, at, after it
+    for _ in range(before):
+        cage.refresh()
+    cage.module.insert(
+        image("SN0002", temperature=40.0)
+    )  # it powers up on page 00h, and page 11h was left selected
+    swapped = cage.refresh()
+    assert (swapped.change, serial(swapped)) == (ModuleChange.SWAPPED, "SN0002")
+
+
+def test_a_way_in_that_selects_no_pages_finds_it_within_the_interval() -> None:
+    cage = Cage(flags=False)
+    session = ModuleSession(
+        Linear(cage.module), identify=identify, intervals=Intervals(identity_s=10), flags=False,
+        clock=lambda: cage.now, sleep=cage.sleep,
+    )  # fmt: skip
+    seen: list[Refresh] = []
+    for step in range(16):
+        cage.now += 1.0
+        if step == 3:
+            cage.module.insert(image("SN0002", temperature=40.0))
+        seen.append(session.refresh())
+    changes = [refresh.change for refresh in seen]
+    assert changes[0] is ModuleChange.INSERTED
+    assert [change for change in changes[1:] if change] == [ModuleChange.SWAPPED]
+    assert ModuleChange.SWAPPED in changes[3:14]
+
+
+def test_another_masters_page_costs_a_comparison_and_no_value(cage: Cage) -> None:
     for _ in range(3):
         cage.refresh()
-    cage.module.insert(image("SN0002", temperature=40.0))
-    seen = [cage.refresh() for _ in range(11)]
-    assert [refresh.change for refresh in seen if refresh.change] == [ModuleChange.SWAPPED]
+    cage.module.select(0x02)
+    cage.adapter.clear()
+    assert temperature(cage.refresh()) == 40.0
+    reads = [len(message.data) for message in cage.adapter.log if message.read]
+    assert reads == [
+        29,
+        2,
+        2,
+        76,
+        2,
+        16,
+        2,
+    ]  # the page is not as it was left, is verified; serial number; left again
+    cage.adapter.clear()
+    assert temperature(cage.refresh()) == 40.0
+    assert cage.adapter.traffic.transactions == 4
 
 
 def test_exchanged_between_the_two_reads_of_a_refresh(cage: Cage) -> None:

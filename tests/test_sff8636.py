@@ -143,6 +143,15 @@ def test_lane_flags_are_advertised_one_by_one(options: str, want: list[str]) -> 
 
 
 @pytest.mark.parametrize(
+    ("options", "byte", "want"),
+    [("10", "01", ["module_state_changed"]), ("10", "02", []), ("EF", "01", [])],
+)
+def test_initialization_complete_is_a_change_of_state(options: str, byte: str, want: list[str]) -> None:
+    memory = qsfp(lower={6: byte}, page_00={221: options})
+    assert [flag for flag in decode(memory)["flags"] if flag == "module_state_changed"] == want
+
+
+@pytest.mark.parametrize(
     ("name", "status", "flat", "idle", "ready"),
     [
         ("D47", "00", False, False, True),

@@ -160,6 +160,8 @@ class _Chosen:
         flags = [flag for monitor in self.monitors for flag in monitor.flags]
         items += [self._place(flag) for flag in flags if said_by(self._effects, flag.name) is not False]
         items += [self._place(flag) for flag in (f.RX_LOS_FLAG, *f.LANE_FLAGS) if self._flagged(flag)]
+        if bit_set(f.INITIALIZED, self._memory) and not self._unspecified:
+            items.append(place(f.INITIALIZED_FLAG))
         return [*items, place(f.DATA_NOT_READY)]
 
     @property

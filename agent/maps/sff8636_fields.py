@@ -90,6 +90,7 @@ TX_DISABLE: Final = Bit(0, 195, 4)
 TX_FAULT: Final = Bit(0, 195, 3)
 TX_LOS: Final = Bit(0, 195, 1)
 PARAMETERS: Final = Bit(0, 195, 0)
+INITIALIZED: Final = Bit(0, 221, 4)
 HAS_TEMPERATURE: Final = Bit(0, 220, 5)
 HAS_SUPPLY_VOLTAGE: Final = Bit(0, 220, 4)
 RX_POWER_AVERAGE: Final = Bit(0, 220, 3)
@@ -184,6 +185,10 @@ LANE_FLAGS: Final = (
     _lane_flag(q.TX_CDR_LOL, 5, 4, TX_LOL),
     _lane_flag(q.RX_CDR_LOL, 5, 0, RX_LOL),
 )
+INITIALIZED_FLAG: Final = Field(
+    q.MODULE_STATE_CHANGED, offset=6, bits=(0,), latched=True, advertised=INITIALIZED, ref="byte 6 bit 0",
+    note="initialization complete: set once after a reset or a power-up",
+)  # fmt: skip
 TX_DISABLED: Final = Field(
     "tx_disabled", offset=86, bits=(0, 1, 2, 3), lanes=LANES, advertised=TX_DISABLE, ref="byte 86 bits 3-0"
 )
@@ -250,7 +255,7 @@ OTN: Final = 12
 def fields() -> tuple[Field, ...]:
     """Every register of this map, in the order of the specification."""
     return (
-        IDENTIFIER, REVISION, INTERRUPT_IDLE, DATA_NOT_READY, RX_LOS_FLAG, *LANE_FLAGS,
+        IDENTIFIER, REVISION, INTERRUPT_IDLE, DATA_NOT_READY, RX_LOS_FLAG, *LANE_FLAGS, INITIALIZED_FLAG,
         *(flag for m in MONITORS for flag in m.flags), *(m.value for m in MONITORS),
         TX_DISABLED, POWER_CONTROL, CDR_CONTROL, MAX_POWER, PROPAGATION_DELAY, LANES_MISSING, MODSELL_WAIT,
         SECONDARY_COMPLIANCE,
