@@ -144,6 +144,7 @@ class ModuleSession:
         if values.module_state:
             known.outdated |= bool(known.state) and values.module_state != known.state
             known.state = values.module_state
+        self._leave(known)
         known.read_at = self._clock()
         known.hand = hand_of(values)
         known.seen = True
@@ -216,11 +217,14 @@ class ModuleSession:
             return False
         known.checked_at = now
         known.doubtful = failed > 0
+        return True
+
+    def _leave(self, known: Known) -> None:
+        """Leave the page selected that the next refresh begins with, where only that may give an exchange away."""
         last = known.plan.spans[-1:]
-        if self._remembers is not None and last and now - known.read_at < EXCHANGE_S:
+        if self._remembers is not None and last and self._clock() - known.read_at < EXCHANGE_S:
             with contextlib.suppress(DriverError):  # the next refresh shows what is wrong
                 self._remembers.leave(last[0])
-        return True
 
     def _identity(self, reads: Reads, known: Known) -> bytes | None:
         """The serial number as it is now, whatever the time; None when there is no telling.

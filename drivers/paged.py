@@ -20,9 +20,9 @@ _POLL_S: Final = 0.001
 class PagedMemory:
     """`ModuleMemory` over an `I2cBus`. Nothing is written while the shape is unknown or the module flat.
 
-    `shared`: others may select pages too, so every select is read back; otherwise only the first of each page. Where
-    the page is wanted that was left selected, it is read before the select in place of that: this shows as well that
-    nobody, and no exchange of the module, moved it (alone on the bus it saves the select).
+    `shared`: others may select pages too, so every select is read back; otherwise only the first of each page.
+    Where the page is wanted that was left selected, it is read before the select in place of that: this shows as
+    well that nobody, and no exchange of the module, moved it (alone on the bus it saves the select).
     `settle_s`: wait so long after a select before the first try (0: the acknowledge tells); `busy_limit_s`: keep
     asking so long for an acknowledge after a select. CMIS allows 10 ms; some modules take twice that. What the
     shape says of either comes first. `freeze`: the control byte of VDM may be written, if the bus' guard allows it.

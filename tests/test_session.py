@@ -147,7 +147,8 @@ def test_a_slow_drift_costs_no_comparison(cage: Cage) -> None:
 
 @pytest.mark.parametrize("before", range(1, 14))
 def test_an_exchange_that_gives_no_sign_of_itself_is_seen_at_once(before: int) -> None:
-    cage = Cage(flags=False, intervals=Intervals(identity_s=10))  # compared every tenth time: before, at, after it
+    # The serial number is compared every tenth time, slow values are read every fourth: before, at, after it.
+    cage = Cage(flags=False, intervals=Intervals(identity_s=10, slow_s=4))
     for _ in range(before):
         cage.refresh()
     cage.module.insert(
