@@ -1,7 +1,10 @@
 """Three serial I2C bridges, each by its published protocol: what to send, what comes back, how to find step again.
 
-Documents: I2CDriver User Guide ("Serial protocol") and its firmware; Bus Pirate "I2C (binary)" and "Bitbang"
-(firmware 5.10 or later, for the command write-then-read); NXP SC18IM700 data sheet Rev. 2, sections 7.1 and 7.3.
+Documents: I2CDriver User Guide, section 7.4 "Raw protocol"; Bus Pirate "I2C (binary)" and "Bitbang", and for the
+command write-then-read, 08h, its firmware (`binI2C` in I2C.c, 5.10 or later): counts of two bytes each, high byte
+first, 4096 at most, one START, 00h without a STOP where a byte is not acknowledged, 01h and the bytes otherwise;
+NXP SC18IM700 data sheet Rev. 2, sections 7.1 and 7.3: `R` and registers and `P`, status F0h, F1h (no device), F2h
+(byte refused), F8h (timeout), baud rate registers 02F0h for 9600 bit/s, 0030h for 115200.
 
 Each answer ends with something known in advance, asked for behind the transfer: a byte lost or gained on the way is
 noticed at once (`Desync`) instead of being read as data.

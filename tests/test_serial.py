@@ -217,6 +217,16 @@ def test_what_goes_wrong_is_one_error(
 
 
 @pytest.mark.parametrize(
+    ("baud", "registers"), [(9600, "f002"), (19_200, "7001"), (115_200, "3000"), (230_400, "1000")]
+)
+def test_the_baud_rate_registers_end_every_answer_of_the_sc18im700(baud: int, registers: str, start: Start) -> None:
+    line = start(scripted(("520a000150", "f0" + registers), ("53a10150520a000150", "19f0" + registers)), baud)
+    bus = bus_at(line, Sc18im700(baud=baud, sleep=lambda _: None))
+    assert bus.transfer(0x50, b"", 1) == b"\x19"
+    bus.close()
+
+
+@pytest.mark.parametrize(
     ("options", "heard"),
     [
         ({"adapter": "i2cdriver", "clock": "400"}, "34"),
