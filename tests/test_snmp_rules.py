@@ -37,7 +37,8 @@ def device(
     rows: Mapping[str, int | str], *, system: str = "1.3.6.1.4.1.1", description: str = ""
 ) -> dict[str, Reading]:
     """Readings by port of a device with exactly these rows; texts beginning with `1.3.6` are OIDs."""
-    known = [mib for mib in MIBS if any(oid(name)[: len(e)] == e for name in rows for e in mib.entries)]
+    here = [mib.on(oid(system)) for mib in MIBS]
+    known = [mib for mib in here if any(oid(name)[: len(e)] == e for name in rows for e in mib.entries)]
     entries = [entry for mib in known for entry in {column[:-1] for column in mib.columns}]
     entries += [oid(entry) for entry in (IF, IFX, ENT, "1.3.6.1.2.1.47.1.3.2.1")]
     columns: dict[Oid, dict[Oid, Value]] = {}

@@ -5,11 +5,11 @@ from typing import Final, Literal
 
 from agent.model import Bounds, Module
 from agent.quantities import Quantity, Unit
-from drivers.snmp import rules
+from drivers.snmp import schema
 from drivers.snmp.ber import Oid, Value
 from drivers.snmp.slots import Linear, Place, Polynomial, Slot
 from drivers.snmp.tables import Entities, Interfaces, Tables
-from drivers.snmp.units import Scale, from_text, numbers
+from drivers.snmp.units import Scale, from_text, numbers, signed
 
 BOUND_NAMES: Final[tuple[Literal["high_alarm", "high_warning", "low_warning", "low_alarm"], ...]] = (
     "high_alarm", "high_warning", "low_warning", "low_alarm",
@@ -29,7 +29,7 @@ class TableMapper:
     def __init__(
         self,
         mib: str,
-        table: rules.Table,
+        table: schema.Table,
         *,
         tables: Tables,
         interfaces: Interfaces,
@@ -63,13 +63,13 @@ class TableMapper:
                     yield from self._cell(value, scale, column, row, lane=lane, missing=missing)
 
     def _cell(
-        self, value: rules.Value, scale: Scale, column: Oid, row: Oid, *, lane: int, missing: frozenset[int]
+        self, value: schema.Value, scale: Scale, column: Oid, row: Oid, *, lane: int, missing: frozenset[int]
     ) -> Iterator[Slot]:
         items = len(numbers(_octets(self._tables[column].get(row)))) if value.list else 0
         for item in range(min(items, MAX_LIST)) if value.list else (-1,):
             yield Slot(
                 place=self.place(row),
-                quantity=rules.QUANTITIES[value.quantity],
+                quantity=schema.QUANTITIES[value.quantity],
                 lane=item + 1 if item >= 0 else (lane or self._row_lane(row)),
                 column=self._number_of(column),
                 row=row,
@@ -84,7 +84,7 @@ class TableMapper:
                 zero_is_missing=self._table.zero_is_missing,
             )
 
-    def flags(self) -> Iterator[tuple[Place, int, rules.FlagColumn, int, Oid]]:
+    def flags(self) -> Iterator[tuple[Place, int, schema.FlagColumn, int, Oid]]:
         """Place, lane, rule, column number and row of every flag cell."""
         for flag in self._table.flag:
             column = self.column(flag.column)
@@ -106,7 +106,7 @@ class TableMapper:
             if module and len(row) == len(self._table.index):
                 yield self.place(row), module
 
-    def _shortened(self, table: rules.IdentityTable, row: Oid) -> Oid:
+    def _shortened(self, table: schema.IdentityTable, row: Oid) -> Oid:
         """The beginning of the index that the other table has."""
         for _, number in table.named_columns:
             for other in self._tables[(*table.entry, number)]:
@@ -134,12 +134,14 @@ class TableMapper:
         if entity and not if_index:
             if_index = self._entities.interface(entity) or 0
             name = self._entities.text(entity, "name") or self._entities.text(entity, "descr")
+        told = False
         for way in self._table.port:
-            if if_index in self._interfaces.by_index:
+            if if_index in self._interfaces.by_index or (told and way.part is not None):
                 break
             text = self._port_text(way, row)
             if not text:
                 continue
+            told = told or way.part is None
             if way.pattern:
                 found = self._interfaces.matching(way.pattern.replace("{}", text))
             else:
@@ -149,15 +151,22 @@ class TableMapper:
         rest = ".".join(str(part) for at, part in enumerate(row) if at != self._lane_at)
         return Place(if_index, name or (f"ifIndex {if_index}" if if_index else f"{self._mib} {rest}"), entity)
 
-    def _port_text(self, way: rules.PortName, row: Oid) -> str:
+    def _port_text(self, way: schema.PortName, row: Oid) -> str:
+        if way.where is not None and self._cell_text(way, way.where.column, row) != str(way.where.equals):
+            return ""
+        if way.column is None:
+            return str(row[way.part - 1]) if way.part and way.part <= len(row) else ""
+        return self._cell_text(way, way.column, row)
+
+    def _cell_text(self, way: schema.PortName, column: int, row: Oid) -> str:
         if way.entry is None:
-            return self._tables.text(self.column(way.column), row)
+            return self._tables.text(self.column(column), row)
         for length in range(len(row), 0, -1):
-            if text := self._tables.text((*way.entry, way.column), row[:length]):
+            if text := self._tables.text((*way.entry, column), row[:length]):
                 return text
         return ""
 
-    def _calibration(self, quantity: rules.QuantityName, row: Oid) -> Linear | Polynomial | None:
+    def _calibration(self, quantity: schema.QuantityName, row: Oid) -> Linear | Polynomial | None:
         rule = self._table.calibration
         if rule is None or self._tables.number(self.column(rule.column), row) != rule.equals:
             return None
@@ -177,10 +186,10 @@ class TableMapper:
             for row in self._tables[self.column(column)]:
                 bounds = self._bounds(rule.quantity, rule.thresholds, rule.unit, row)
                 if bounds and len(row) == len(self._table.index):
-                    yield self.place(row), rules.QUANTITIES[rule.quantity], bounds
+                    yield self.place(row), schema.QUANTITIES[rule.quantity], bounds
 
     def _bounds(
-        self, quantity: rules.QuantityName, rule: rules.Thresholds | None, scale: Scale, row: Oid
+        self, quantity: schema.QuantityName, rule: schema.Thresholds | None, scale: Scale, row: Oid
     ) -> Bounds:
         if rule is None:
             return Bounds()
@@ -207,17 +216,18 @@ class TableMapper:
         if isinstance(value, bytes):
             read = from_text(value, unit)
             return None if read is None else (read, Scale(unit.dimension, 1, 1))
-        return None if value is None else (value, unit)
+        return None if value is None else (signed(value), unit)
 
-    def _voted(self, value: rules.Value) -> Scale:
+    def _voted(self, value: schema.Value) -> Scale:
         """The unit that this device means, where devices differ."""
         other = value.other
         if other is None or value.column is None:
             return value.unit
         votes = 0
         missing = {*self._table.no_value, *value.no_value}
-        for row, raw in self._tables[self.column(value.column)].items():
-            if not isinstance(raw, int) or raw in missing or raw == 0:
+        for row, cell in self._tables[self.column(value.column)].items():
+            raw = _judged(cell, is_list=value.list)
+            if raw in missing or raw == 0:
                 continue
             if raw < 0 and other.negative_is:
                 votes += _CERTAIN if other.negative_is == "first" else -_CERTAIN
@@ -247,21 +257,32 @@ def _octets(value: Value | None) -> bytes:
     return value if isinstance(value, bytes) else b""
 
 
-def _plausible(raw: int, unit: Scale, limits: tuple[float, float]) -> int:
+def _judged(cell: Value, *, is_list: bool) -> float:
+    """The number of a cell that tells its unit, 0 when there is none: of a list its first."""
+    if not isinstance(cell, bytes):
+        return signed(cell)
+    items = numbers(cell) if is_list else []
+    return items[0] if len(items) > 1 else 0
+
+
+def _plausible(raw: float, unit: Scale, limits: tuple[float, float]) -> int:
     value = unit.apply(raw)
     return 1 if value is not None and limits[0] <= value <= limits[1] else 0
 
 
-def _witnessed(raw: int, first: Scale, other: Scale, text: Value | None) -> int:
-    """1 when the text beside it agrees with the first unit, -1 with the other, 0 when it does not help.
+def _witnessed(raw: float, first: Scale, other: Scale, beside: Value | None) -> int:
+    """1 when the cell beside it agrees with the first unit, -1 with the other, 0 when it does not help.
 
-    The text is dBm, or hundredths of it in a lone number (HUAWEI-ENTITY-EXTENT-MIB on some devices).
+    What stands beside is dBm, or hundredths of it (HUAWEI-ENTITY-EXTENT-MIB on some devices): in a lone number,
+    or in one that cannot be dBm.
     """
-    told = numbers(_octets(text))
+    told: list[float] = [signed(beside)] if isinstance(beside, int) else numbers(_octets(beside))
     if not told:
         return 0
     dbm = Scale(Unit.DBM, 1, 1)
-    candidates = [dbm.apply(told[0])] + ([dbm.apply(told[0] / 100)] if len(told) == 1 else [])
+    candidates = [dbm.apply(told[0])]
+    if len(told) == 1 or candidates == [None]:
+        candidates.append(dbm.apply(told[0] / 100))
     distances: list[float] = []
     for unit in (first, other):
         value = unit.apply(raw)
@@ -272,7 +293,7 @@ def _witnessed(raw: int, first: Scale, other: Scale, text: Value | None) -> int:
     return 1 if distances[0] < distances[1] else -1
 
 
-def _identify(module: Module, identity: rules.Identity, entry: Oid, row: Oid, tables: Tables) -> None:
+def _identify(module: Module, identity: schema.Identity, entry: Oid, row: Oid, tables: Tables) -> None:
     for key, number in identity.named_columns:
         column = (*entry, number)
         if key == "wavelength":

@@ -137,7 +137,8 @@ class Device:
 
     async def _probe(self, walked: _Walked) -> list[Mib]:
         """The MIBs that the device answers for. All are asked in one request, one by one where that fails."""
-        entries = [entry for mib in self._mibs for entry in mib.entries]
+        mibs = [mib.on(self.system) for mib in self._mibs]
+        entries = [entry for mib in mibs for entry in mib.entries]
         answered: set[Oid] = set()
         try:
             for at in range(0, len(entries), 12):
@@ -158,7 +159,7 @@ class Device:
         except NoAnswer as exc:
             walked.died = True
             walked.troubles.append(Trouble(exc.reason, str(exc)))
-        return [mib for mib in self._mibs if answered & set(mib.entries)]
+        return [mib for mib in mibs if answered & set(mib.entries)]
 
     async def _walk(self, columns: Iterable[Oid], walked: _Walked) -> None:
         """Walk all columns; those of a short table together, a few rows at a time are mostly round trips."""

@@ -6,7 +6,6 @@ for port in plan.ports:
     reading = port.reading(values, device="leaf-17", source="snmp:leaf-17", time=unix)
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -23,9 +22,6 @@ from drivers.snmp.slots import Place, Slot
 from drivers.snmp.tables import Entities, Interfaces, Tables
 
 _FLAGS: Final[dict[str, Flag]] = {flag.name: flag for flag in FLAGS}
-_TRANSCEIVER: Final = re.compile(
-    r"\b(q?sfp(-?dd|\+|\d+)?|osfp|xfp|cfp\d?|cpak|xenpak|gbic)\b|transceiver|\d+g?base-?\w", re.IGNORECASE
-)
 _MODULE_CLASSES: Final = frozenset((9, 10))
 
 
@@ -136,9 +132,8 @@ def _transceivers(entities: Entities) -> Iterable[tuple[Place, Module]]:
     for entity in entities.indexes:
         if entities.kind(entity) not in _MODULE_CLASSES:
             continue
-        texts = " ".join(entities.text(entity, column) for column in ("descr", "name", "model"))
         module = _entity_module(entities, entity)
-        if module and _TRANSCEIVER.search(texts) and (index := entities.interface(entity)):
+        if module and entities.is_transceiver(entity) and (index := entities.interface(entity)):
             yield Place(index, entity=entity), module
 
 

@@ -8,7 +8,7 @@ from agent import quantities as q
 from agent.model import Bounds, LaneFlags, Link, Module, Reading, Trouble
 from agent.quantities import Flag, Quantity
 from drivers.snmp.ber import Oid
-from drivers.snmp.rules import FlagColumn
+from drivers.snmp.schema import FlagColumn
 from drivers.snmp.slots import Missing, Slot
 from drivers.snmp.tables import Column, Interface
 

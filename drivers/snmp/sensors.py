@@ -10,11 +10,12 @@ from typing import Final, NamedTuple
 from agent import quantities as q
 from agent.model import Bounds
 from agent.quantities import Quantity, Unit
-from drivers.snmp import rules
+from drivers.snmp import schema
 from drivers.snmp.ber import Oid
 from drivers.snmp.columns import BOUND_NAMES, ColumnNumber, settle
+from drivers.snmp.sensor_texts import OPTIC, measured
 from drivers.snmp.slots import Place, Slot
-from drivers.snmp.tables import WHOLE_DEVICE, Entities, Interfaces, Tables
+from drivers.snmp.tables import PORT, WHOLE_DEVICE, Entities, Interfaces, Tables
 from drivers.snmp.units import Scale, scale_of
 
 _TYPES: Final = {3: Unit.VOLT, 4: Unit.VOLT, 5: Unit.AMPERE, 6: Unit.WATT, 8: Unit.CELSIUS, 14: Unit.DBM}
@@ -23,15 +24,6 @@ _BY_TEXT: Final = frozenset((1, 2))
 """other, unknown: the units column tells."""
 _UNIT_TEXTS: Final = {"dbm": Unit.DBM, "db": Unit.DBM, "watts": Unit.WATT, "w": Unit.WATT, "volts": Unit.VOLT}
 
-_RX: Final = re.compile(r"\b(rx|receive[rd]?|received)\b")
-_TX: Final = re.compile(r"\b(tx|transmit|transmitter|transmitted)\b")
-_WAY_IN: Final = re.compile(r"\binput\b")
-_WAY_OUT: Final = re.compile(r"\boutput\b")
-_OPTIC: Final = re.compile(r"\b(dom|ddm|transceivers?|xcvr|optics?|optical|laser)\b")
-_POWER: Final = re.compile(r"\b(power|pwr|light)\b")
-_TEMPERATURE: Final = re.compile(r"\btemp(erature)?\b")
-_VOLTAGE: Final = re.compile(r"\b(voltage|vcc)\b")
-_BIAS: Final = re.compile(r"\b(bias|current)\b")
 _LANE: Final = re.compile(r"\b(?:lane|channel)[ #:-]*(\d+)\b")
 _VALID_PRECISION: Final = range(-8, 10)
 
@@ -53,7 +45,7 @@ class SensorMapper:
     def __init__(
         self,
         mib: str,
-        rule: rules.Sensors,
+        rule: schema.Sensors,
         *,
         tables: Tables,
         interfaces: Interfaces,
@@ -113,8 +105,8 @@ class SensorMapper:
             entity = row[0]
             unit = self._unit(row)
             text = f"{self._entities.text(entity, 'descr')} {self._entities.text(entity, 'name')}".lower()
-            text = text.replace("_", " ") if _OPTIC.search(text) else text
-            if unit is not None and (found := _measured(unit, text)):
+            text = text.replace("_", " ") if OPTIC.search(text) else text
+            if unit is not None and (found := measured(unit, text)):
                 yield _Sensor(entity, unit, text, *found)
 
     def _unit(self, row: Oid) -> Unit | None:
@@ -125,32 +117,43 @@ class SensorMapper:
 
     def _optical(self, candidates: list[_Sensor]) -> list[_Sensor]:
         """Temperatures and voltages of boards and power supplies have no place here."""
-        modules = self._modules([sensor for sensor in candidates if sensor.certain])
+        modules = self._modules(candidates)
         named = {found[0] for s in candidates if s.certain and (found := self._named(s.entity))}
         kept: list[_Sensor] = []
         for sensor in candidates:
             found = self._named(sensor.entity)
             if (
                 sensor.certain
-                or _OPTIC.search(sensor.text)
+                or OPTIC.search(sensor.text)
                 or self._entities.parent(sensor.entity) in modules
                 or (found is not None and found[0] in named)
             ):
                 kept.append(sensor)
         return kept
 
-    def _modules(self, certain: list[_Sensor]) -> set[int]:
+    def _modules(self, candidates: list[_Sensor]) -> set[int]:
         """Entities that hold the sensors of one optic: their other sensors are of the optic too."""
         ports: dict[int, set[int]] = {}
-        for sensor in certain:
+        others: dict[int, Counter[Quantity]] = {}
+        for sensor in candidates:
+            if not sensor.certain:
+                others.setdefault(self._entities.parent(sensor.entity), Counter())[sensor.quantity] += 1
+                continue
             found = self._named(sensor.entity)
             for holder in self._holders(sensor.entity):
                 ports.setdefault(holder, set()).add(found[0] if found else 0)
         return {
             holder
             for holder, named in ports.items()
-            if len(named - {0}) <= 1 and self._entities.kind(holder) not in WHOLE_DEVICE
+            if len(named - {0}) <= 1 and self._is_module(holder, others.get(holder, Counter()))
         }
+
+    def _is_module(self, holder: int, others: Counter[Quantity]) -> bool:
+        """Not a line card with a single optic: a card has several temperatures, and does not call itself SFP."""
+        kind = self._entities.kind(holder)
+        if kind in WHOLE_DEVICE:
+            return False
+        return kind == PORT or self._entities.is_transceiver(holder) or max(others.values(), default=0) <= 1
 
     def _holders(self, entity: int) -> Iterator[int]:
         """The module of a sensor; where its holder is a lane, also what holds that."""
@@ -253,7 +256,7 @@ class SensorMapper:
 
     def _limit_rows(self) -> dict[int, list[Oid]]:
         rows: dict[int, list[Oid]] = {}
-        if isinstance(self._rule.limits, rules.ThresholdRows):
+        if isinstance(self._rule.limits, schema.ThresholdRows):
             for row in self._tables[(*self._rule.limits.entry, self._rule.limits.value)]:
                 rows.setdefault(row[0], []).append(row)
         return rows
@@ -261,7 +264,7 @@ class SensorMapper:
     def _bounds(self, row: Oid, scale: Scale, rows: dict[int, list[Oid]]) -> Bounds:
         rule = self._rule.limits
         numbers: dict[str, int] = {}
-        if isinstance(rule, rules.ThresholdColumns):
+        if isinstance(rule, schema.ThresholdColumns):
             for name in BOUND_NAMES:
                 column = getattr(rule, name)
                 number = self._tables.number((*rule.entry, column), row) if column is not None else None
@@ -273,39 +276,8 @@ class SensorMapper:
         return settle(limits, all_zero=not any(numbers.values()))
 
 
-def _measured(unit: Unit, text: str) -> tuple[Quantity, bool] | None:
-    """What a sensor of this type with this text measures; None when no optic has that, or the two disagree."""
-    power, temperature = bool(_POWER.search(text)), bool(_TEMPERATURE.search(text))
-    optic = bool(_OPTIC.search(text))
-    if unit in {Unit.WATT, Unit.DBM}:
-        way = _way(text, optic=optic or unit is Unit.DBM)
-        if way is None or temperature or _VOLTAGE.search(text) or not (power or unit is Unit.DBM):
-            return None
-        return way, True
-    if unit is Unit.AMPERE:
-        laser = "bias" in text or (_BIAS.search(text) is not None and (_TX.search(text) is not None or optic))
-        return (q.TX_BIAS, True) if laser and not power and not temperature else None
-    if unit is Unit.CELSIUS:
-        if power and not temperature:
-            return None  # the name says power, the type says temperature: neither is believed
-        return (q.LASER_TEMPERATURE if "laser" in text else q.TEMPERATURE), False
-    if unit is Unit.VOLT:
-        return None if (power and not _VOLTAGE.search(text)) or temperature else (q.SUPPLY_VOLTAGE, False)
-    return None
-
-
-def _way(text: str, *, optic: bool) -> Quantity | None:
-    """Whether a power is sent or received; `input` and `output` are also said of power supplies."""
-    received, sent = bool(_RX.search(text)), bool(_TX.search(text))
-    if optic and not received and not sent:
-        received, sent = bool(_WAY_IN.search(text)), bool(_WAY_OUT.search(text))
-    if received == sent:
-        return None
-    return q.RX_POWER if received else q.TX_POWER
-
-
 def _from_rows(
-    rule: rules.ThresholdRows, tables: Tables, rows: list[Oid], missing: frozenset[int]
+    rule: schema.ThresholdRows, tables: Tables, rows: list[Oid], missing: frozenset[int]
 ) -> dict[str, int]:
     """Limits from rows of severity (10 minor, 20 major, 30 critical), relation (1, 2 less; 3, 4 more) and value."""
     sides: dict[str, dict[int, int]] = {"low": {}, "high": {}}

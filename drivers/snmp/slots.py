@@ -1,5 +1,6 @@
 """A slot is one sensor of one port: where its number stands, what it means. Made at discovery, read every poll."""
 
+import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,9 +11,10 @@ from agent.model import Bounds
 from agent.quantities import Quantity, Unit
 from drivers.snmp.ber import Oid, Value
 from drivers.snmp.tables import Column
-from drivers.snmp.units import Scale, from_text, numbers
+from drivers.snmp.units import Scale, from_text, is_zero, numbers, signed
 
 STATUS_OK: Final = 1
+_INTEGER: Final = re.compile(rb"\s*[+-]?\d+\s*")
 
 
 class Missing(Enum):
@@ -105,21 +107,35 @@ class Slot:
                 return Missing.UNAVAILABLE, False
         nothing = Missing.UNAVAILABLE if self.is_sensor else Missing.ABSENT
         if isinstance(raw, bytes):
-            value = self._from_list(raw) if self.item >= 0 else self._from_text(raw)
-            return (nothing if value is None else value), value == 0.0
-        if raw in self.no_value:
+            return self._text(raw, nothing)
+        number: float = signed(raw)
+        if number in self.no_value:
             return nothing, False
-        if self.floor is not None and raw <= self.floor:
+        if self.floor is not None and number <= self.floor:
             return 0.0, False
-        number = raw if self.calibration is None else self.calibration.apply(raw)
+        if self.calibration is not None:
+            number = self.calibration.apply(number)
         value = self.scale.apply(number)
         return (nothing if value is None else value), raw == 0
 
-    def _from_text(self, text: bytes) -> float | None:
-        return None if self.alone and b"," in text else from_text(text, self.scale)
+    def _text(self, raw: bytes, nothing: Missing) -> tuple[float | Missing, bool]:
+        if self.item >= 0:
+            items = numbers(raw)
+            value = self._item(items)
+            zero = self.item < len(items) and items[self.item] == 0.0
+        else:
+            value = self._from_text(raw)
+            zero = is_zero(raw)
+        return (nothing if value is None else value), value is not None and (zero or value == 0.0)
 
-    def _from_list(self, text: bytes) -> float | None:
-        items = numbers(text)
+    def _from_text(self, text: bytes) -> float | None:
+        if self.alone and b"," in text:
+            return None
+        if self.no_value and _INTEGER.fullmatch(text) and int(text) in self.no_value:
+            return None  # an integer that the agent writes as text
+        return from_text(text, self.scale)
+
+    def _item(self, items: list[float]) -> float | None:
         if self.item >= len(items) or len(items) < 2 or int(items[self.item]) in self.no_value:
             return None
         return self.scale.apply(items[self.item])

@@ -32,8 +32,15 @@ ENTITY_CLASS: Final = (*ENTITY_ENTRY, 5)
 
 WHOLE_DEVICE: Final = frozenset((3, 11))
 """entPhysicalClass of a chassis and of a stack: what stands there belongs to no single port."""
+PORT: Final = 10
+"""entPhysicalClass of a port."""
+_TRANSCEIVER: Final = re.compile(
+    r"\b(q?sfp(-?dd|\+|\d+)?|osfp|xfp|cfp\d?|cpak|xenpak|gbic)\b|transceiver|\d+g?base-?\w", re.IGNORECASE
+)
 _ETHERNET: Final = frozenset((6, 62, 69, 117))
 _MAX_DEPTH: Final = 12
+_SPLIT: Final = re.compile(r"([A-Za-z]{2,})[ -]?(\d+(?:[/:.]\d+)+)")
+_LONG: Final = re.compile(r"ethernet|gig", re.IGNORECASE)
 _TOKEN: Final = re.compile(r"(?:[A-Za-z][A-Za-z_-]*[ -]?\d+(?:[/:.s]\d+)*|\d+(?:[/:]\d+)+)(?![A-Za-z0-9])")
 
 
@@ -96,6 +103,10 @@ class Interfaces:
             for name in (interface.name, interface.descr):
                 self._by_name.setdefault(_key(name), interface.index)
         self._by_name.pop("", None)
+        self._by_place: dict[str, list[tuple[str, int]]] = {}
+        for name, index in self._by_name.items():
+            if split := _SPLIT.fullmatch(name):
+                self._by_place.setdefault(split[2], []).append((split[1].lower(), index))
 
     def __iter__(self) -> Iterator[Interface]:
         return iter(self.by_index.values())
@@ -103,6 +114,19 @@ class Interfaces:
     def named(self, name: str) -> int | None:
         """IfIndex of the interface with this ifName or ifDescr."""
         return self._by_name.get(_key(name))
+
+    def abbreviated(self, name: str) -> int | None:
+        """IfIndex of the one Ethernet interface that this name shortens or spells out: Te1/1/1, Eth1/1."""
+        split = _SPLIT.fullmatch(_key(name))
+        if split is None:
+            return None
+        word = split[1].lower()
+        found = {
+            index
+            for other, index in self._by_place.get(split[2], ())
+            if (other.startswith(word) or word.startswith(other)) and _LONG.search(max(other, word, key=len))
+        }
+        return found.pop() if len(found) == 1 else None
 
     def matching(self, pattern: str) -> int | None:
         """IfIndex of the first interface whose whole name matches."""
@@ -121,6 +145,8 @@ class Interfaces:
             head, _, lane = candidate.rpartition("/")
             if lane.isdigit() and re.search("[A-Za-z/:]", head) and (index := self.named(head)) is not None:
                 return index, int(lane)
+            if (index := self.abbreviated(candidate)) is not None:
+                return index, 0
         return None
 
 
@@ -169,6 +195,10 @@ class Entities:
     def kind(self, entity: int) -> int:
         """entPhysicalClass, 0 when unknown."""
         return self._tables.number(ENTITY_CLASS, (entity,)) or 0
+
+    def is_transceiver(self, entity: int) -> bool:
+        """Whether its texts say that it is pluggable."""
+        return any(_TRANSCEIVER.search(self.text(entity, column)) for column in ("descr", "name", "model"))
 
     def parent(self, entity: int) -> int:
         """The entity that holds this one, 0 when none is known."""

@@ -8,8 +8,14 @@ from typing import Final
 
 from agent.quantities import Unit
 
-_DBM_LIMIT: Final = 100.0
-"""No laser is stronger and no receiver sees less; a number beyond it is not a power."""
+_POSSIBLE: Final = {
+    Unit.DBM: (-100.0, 40.0),
+    Unit.WATT: (0.0, 10.0),
+    Unit.CELSIUS: (-150.0, 200.0),
+    Unit.VOLT: (0.0, 100.0),
+    Unit.AMPERE: (0.0, 10.0),
+}
+"""What a module can have at all; a number outside is no reading, whatever sentinel the agent means by it."""
 
 _UNITS: Final[dict[str, tuple[Unit, Fraction]]] = {
     "celsius": (Unit.CELSIUS, Fraction(1)),
@@ -34,6 +40,7 @@ _WORDS: Final = {
 """Units as agents write them behind a number."""
 
 _NUMBER: Final = re.compile(rb"\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+))\s*([A-Za-z]*)")
+_INTEGER32: Final = 0x7FFF_FFFF
 _NO_LIGHT: Final = re.compile(rb"\s*-\s*inf", re.IGNORECASE)
 
 
@@ -46,13 +53,12 @@ class Scale:
     denominator: int
 
     def apply(self, number: float) -> float | None:
-        """The value in the base unit; None for a power that cannot be one."""
+        """The value in the base unit; None for one that no module can have."""
         value = number * self.numerator / self.denominator
-        if self.unit is Unit.DBM:
-            return float(10.0 ** (value / 10.0 - 3.0)) if -_DBM_LIMIT <= value <= _DBM_LIMIT else None
-        if self.unit is Unit.WATT and value < 0.0:
+        lowest, highest = _POSSIBLE[self.unit]
+        if not lowest <= value <= highest:
             return None
-        return value
+        return float(10.0 ** (value / 10.0 - 3.0)) if self.unit is Unit.DBM else value
 
     @property
     def dimension(self) -> Unit:
@@ -94,7 +100,20 @@ def from_text(text: bytes, scale: Scale) -> float | None:
         if written.dimension is not scale.dimension:
             return None
         scale = written
+        if unit is Unit.DBM and float(found[1]) < _POSSIBLE[unit][0]:
+            return 0.0  # `-214.3647 dBm` of a dark lane: the logarithm of nothing
     return scale.apply(float(found[1]))
+
+
+def is_zero(text: bytes) -> bool:
+    """Whether the number that a text begins with is 0 (which in dBm is no zero)."""
+    found = _NUMBER.match(text)
+    return found is not None and float(found[1]) == 0.0
+
+
+def signed(number: int) -> int:
+    """An Integer32 that the agent sent as unsigned, as it was meant."""
+    return number - (1 << 32) if number > _INTEGER32 else number
 
 
 def numbers(text: bytes) -> list[float]:
