@@ -22,7 +22,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-_SPEEDS: Final = {9600: termios.B9600, 115_200: termios.B115200, 1_000_000: termios.B1000000}
+_SPEEDS: Final = {
+    9600: termios.B9600,
+    19_200: termios.B19200,
+    115_200: termios.B115200,
+    230_400: termios.B230400,
+    1_000_000: termios.B1000000,
+}
 _NOISE: Final = b"\xfe\x00U\x81\n"
 _IDLE_S: Final = 0.02
 _STALL_LIMIT_S: Final = 60.0
