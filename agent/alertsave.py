@@ -16,7 +16,7 @@ SCHEMA: Final = "opticd/alerts/1"
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
 
 class _Event(_Model):

@@ -14,7 +14,8 @@ PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
 class Section(BaseModel):
     """A table of the file: unknown keys are errors, values never change after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Validators are built when the first file is read, once within `Config`, and not for each section by itself.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class SourceSection(Section):

@@ -32,7 +32,7 @@ AT_LEAST_S: Final = 600.0
 class _Row(BaseModel):
     """One link in the file."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
     device: str
     port: str

@@ -50,14 +50,14 @@ NOBODY: Final = Peers({})
 
 
 class _Link(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     a: tuple[_Name, _Name]
     b: tuple[_Name, _Name]
 
 
 class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     link: list[_Link] = []
 

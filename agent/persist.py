@@ -28,7 +28,7 @@ ACTIVE_SAVE_S: Final = 600.0
 
 
 class _LatchRow(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
     flag: str
     lane: int = Field(default=0, ge=0)
@@ -39,7 +39,7 @@ class _LatchRow(BaseModel):
 
 
 class _Who(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
     vendor_name: str = ""
     part_number: str = ""
@@ -47,7 +47,7 @@ class _Who(BaseModel):
 
 
 class _PortRow(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
     device: str
     port: str
@@ -57,7 +57,7 @@ class _PortRow(BaseModel):
 
 
 class _File(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
     schema_name: Literal["opticd/ports/1"] = "opticd/ports/1"
     ports: list[_PortRow]

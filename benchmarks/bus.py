@@ -78,6 +78,14 @@ def _fetch(module: LiveModule, offset: int) -> bytes:
     return data
 
 
+def numbered(page: bytes, number: int) -> bytes:
+    """Page 00h with a serial number of its own, and its checksum."""
+    own = bytearray(page)
+    own[_SERIAL] = b"BENCH%05d" % number + b"      "
+    own[_CHECKSUM] = sum(own[:_CHECKSUM]) & 0xFF
+    return bytes(own)
+
+
 class _Module:
     """One cage: which page is selected, and whose turn it is."""
 
@@ -98,10 +106,7 @@ class _Module:
                 lower[offset:126] + bytes((0, self.page)) if offset < 126 else bytes((0, self.page))[offset - 126 :]
             )
         if self.page == 0:
-            page = bytearray(self._images[0][0])
-            page[_SERIAL] = b"BENCH%05d" % self._number + b"      "
-            page[_CHECKSUM] = sum(page[:_CHECKSUM]) & 0xFF
-            return bytes(page[offset - 128 :])
+            return numbered(self._images[0][0], self._number)[offset - 128 :]
         image = self._images[self._turn % VARIANTS if self.page in _MOVING else 0]
         return image.get(self.page, bytes(128))[offset - 128 :]
 

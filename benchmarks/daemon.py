@@ -14,11 +14,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, cast
 
+from benchmarks import eeproms
 from benchmarks.scraping import free_port
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -38,16 +39,26 @@ class Shape:
     """Of the source: `read_ms=3`."""
     mqtt: str = ""
     prometheus: bool = True
+    files: bool = False
+    """EEPROM files that another process moves (`benchmarks.eeproms`) in place of simulated buses."""
     arguments: tuple[str, ...] = ()
     """More of them for `opticd run`."""
     environment: dict[str, str] = field(default_factory=dict[str, str])
 
+    def modules(self, folder: Path) -> AbstractContextManager[None]:
+        """What has to be there beside the daemon."""
+        if not self.files:
+            return nullcontext()
+        return eeproms.served(folder / "modules", ports=self.ports, buses=self.buses)
+
     def config(self, port: int, folder: Path) -> str:
         """The file."""
+        plugin = f'name = "bench:{self.ports}x{self.buses}{"?" + self.options if self.options else ""}"'
+        files = f'path = "{folder / "modules" / eeproms.PATTERN}"'
         lines = [
             "[agent]", 'device = "bench"', f"poll_interval = {self.poll_s}", f"slow_interval = {self.slow_s}",
-            f'state_dir = "{folder}"', "[[source]]", 'type = "plugin"',
-            f'name = "bench:{self.ports}x{self.buses}{"?" + self.options if self.options else ""}"',
+            f'state_dir = "{folder}"', "[[source]]",
+            *(('type = "sysfs"', files) if self.files else ('type = "plugin"', plugin)),
         ]  # fmt: skip
         if self.prometheus:
             lines += ["[exporter.prometheus]", f'listen = "127.0.0.1:{port}"']
@@ -141,7 +152,7 @@ def running(shape: Shape) -> Generator[Daemon]:
         config.write_text(shape.config(port, folder))
         command = [sys.executable, "-c", "import sys; from agent.cli import main; sys.exit(main())"]
         own = environment(folder) | shape.environment
-        with (folder / "log").open("wb") as log:
+        with shape.modules(folder), (folder / "log").open("wb") as log:
             began = time.monotonic()
             process = subprocess.Popen(
                 [*command, "run", "--config", str(config), *shape.arguments],

@@ -27,7 +27,7 @@ Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class _Happening(_Table):

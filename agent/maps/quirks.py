@@ -48,7 +48,7 @@ QuantityKey = Annotated[str, AfterValidator(lambda name: _known(name, _QUANTITIE
 
 
 class _Row(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, defer_build=True)
 
 
 class Replacement(_Row):
