@@ -13,6 +13,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -88,7 +89,8 @@ class Archive:
 def run(arguments: argparse.Namespace) -> int:
     """Collect, write, print the path. A part that cannot be had is told in the archive, and stops nothing."""
     host = socket.gethostname()
-    folder = f"opticd-bugreport-{host}-{time.strftime('%Y%m%d-%H%M%S')}"
+    # To the millisecond: two of one second are two archives.
+    folder = f"opticd-bugreport-{host}-{datetime.now().astimezone():%Y%m%d-%H%M%S-%f}"[:-3]
     path: Path = arguments.output or Path(f"{folder}.tar.gz")
     if path.is_dir():
         path /= f"{folder}.tar.gz"
