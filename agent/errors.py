@@ -11,6 +11,7 @@ OpticError
     |   `-- BusTimeout      no answer in time, arbitration lost for good
     |-- ModuleAbsent        nothing acknowledges the address
     |-- PageRefused         the module mapped another page than asked for
+    |-- PageMoved           somebody else selected another page meanwhile
     |-- ShortRead           fewer bytes than asked for
     |-- NotPermitted        the kernel or the device says no
     |-- Unsupported         this way in cannot do what was asked
@@ -82,6 +83,10 @@ class ModuleAbsent(DriverError):
 
 class PageRefused(DriverError):
     reason = "page_refused"
+
+
+class PageMoved(DriverError):
+    reason = "page_moved"
 
 
 class ShortRead(DriverError):

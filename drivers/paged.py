@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from agent.errors import DriverError, ModuleAbsent, NotPermitted, PageRefused, Unsupported
+from agent.errors import DriverError, ModuleAbsent, NotPermitted, PageMoved, PageRefused, Unsupported
 from agent.memory import FREEZE_CONTROL, I2C_DIAGNOSTICS, I2C_MODULE, I2cBus, Shape, Span
 
 _BANK_SELECT: Final = 126
@@ -20,9 +20,10 @@ _POLL_S: Final = 0.001
 class PagedMemory:
     """`ModuleMemory` over an `I2cBus`. Nothing is written while the shape is unknown or the module flat.
 
-    `shared`: others may select pages too, so every select is read back; otherwise only the first of each page.
-    Where the page is wanted that was left selected, it is read before the select in place of that: this shows as
-    well that nobody, and no exchange of the module, moved it (alone on the bus it saves the select).
+    `shared`: others may select pages too, so the select is read back behind every block, and a block is dropped
+    when it was moved; alone on the bus it is read back once, before the first block of each page. Where the page is
+    wanted that was left selected, that is looked at in place of a select: it shows as well that no exchange of the
+    module moved it.
     `settle_s`: wait so long after a select before the first try (0: the acknowledge tells); `busy_limit_s`: keep
     asking so long for an acknowledge after a select. CMIS allows 10 ms; some modules take twice that. What the
     shape says of either comes first. `freeze`: the control byte of VDM may be written, if the bus' guard allows it.
@@ -71,15 +72,19 @@ class PagedMemory:
         try:
             selected = span.offset >= 128 and self._select(span)
             if self._shape.single_byte:
-                return b"".join(
+                data = b"".join(
                     self._fetch(span.i2c, at, 1, selected=selected) for at in range(span.offset, span.end)
                 )
-            return self._fetch(span.i2c, span.offset, span.length, selected=selected)
+            else:
+                data = self._fetch(span.i2c, span.offset, span.length, selected=selected)
+            if self._shared and span.offset >= 128 and self._left == (span.i2c, span.bank, span.page):
+                self._confirm(span, looked=not selected)
         except DriverError as exc:
             self._forget()
             if exc.span is None:
                 exc.span = span
             raise
+        return data
 
     def disturbed(self) -> bool:
         """As `Remembers.disturbed`: the page that was left selected was found to be another."""
@@ -106,6 +111,8 @@ class PagedMemory:
             self._forget()
             if self._shape.family != "cmis" or not self._select(span):
                 raise PageRefused("not a module with VDM", span=span)
+            if self._shared:
+                self._verify(span)
             self._bus.transfer(span.i2c, bytes((span.offset, value)), 0)
         except DriverError as exc:
             self._forget()
@@ -147,18 +154,17 @@ class PagedMemory:
         if span.bank >= max(self._shape.banks, 1):
             raise PageRefused(f"the module has {self._shape.banks} bank(s)", span=span)
         where = (span.i2c, span.bank, span.page)
-        unmoved = self._left == where and self._is_still(span)
-        if unmoved and not self._shared:
+        if self._left == where and self._is_still(span):
             return False
         self._write_select(span.i2c, span.bank, span.page)
         self._away = (span.bank, span.page) != (0, 0)
-        if not unmoved and (self._shared or where not in self._verified):
+        if not self._shared and where not in self._verified:
             self._verify(span)
         self._left = where
         return True
 
     def _is_still(self, span: Span) -> bool:
-        """Whether the page is selected that was left selected, asked in place of the check behind the select.
+        """Whether the page is selected that was left selected, asked in place of a select.
 
         What moved it may be another master, a reset, or another module: a module powers up on page 00h.
         """
@@ -198,10 +204,29 @@ class PagedMemory:
     def _verify(self, span: Span) -> None:
         """Read the select back, asking again while the module is busy with it."""
         echo = self._acknowledged(span.i2c, self._echo_at, self._echo_size)
-        if not self._shows(span, echo):
-            bank = f"bank {echo[0]} " if self._is_banked(span) else ""
-            raise PageRefused(f"the module shows {bank}page {echo[-1]:02X}h", span=span)
-        self._verified.add((span.i2c, span.bank, span.page))
+        where = (span.i2c, span.bank, span.page)
+        if self._shows(span, echo):
+            self._verified.add(where)
+            return
+        bank = f"bank {echo[0]} " if self._is_banked(span) else ""
+        shown = f"{bank}page {echo[-1]:02X}h"
+        if where in self._verified:  # it has the page
+            self._moved = True
+            raise PageMoved(f"somebody selected {shown} meanwhile", span=span)
+        raise PageRefused(f"the module shows {shown}", span=span)
+
+    def _confirm(self, span: Span, *, looked: bool) -> None:
+        """Read the select back behind a block. That this fails says nothing of the block, if the page was `looked`
+        at before it: reading it has cleared flags, which are told now or never.
+        """
+        try:
+            self._verify(span)
+        except (PageMoved, PageRefused):
+            raise
+        except DriverError:
+            if not looked:
+                raise
+            self._forget()
 
     def _acknowledged(self, address: int, offset: int, n: int) -> bytes:
         limit_s = self._busy_limit_s if self._shape.busy_limit_s is None else self._shape.busy_limit_s

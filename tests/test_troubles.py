@@ -44,7 +44,7 @@ def reasons(simulation: Simulation) -> set[str]:
         ({"kind": "level", "value": 255}, "page_refused"),
         ({"kind": "level", "value": 0}, "page_refused"),
         ({"kind": "stuck"}, "page_refused"),
-        ({"kind": "master", "selects": 4}, "page_refused"),
+        ({"kind": "master", "selects": 4}, "page_moved"),
         ({"kind": "lie", "down_s": 90.0}, "page_refused"),
         ({"kind": "away"}, "bus_gone"),
     ],
