@@ -68,7 +68,8 @@ class Mqtt(Section):
     ca_file: Path | None = None
     cert_file: Path | None = None
     key_file: Path | None = None
-    protocol: Literal["5", "3.1.1"] = "5"
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    """Version of MQTT; `auto` is 5, and 3.1.1 with a broker that does not know it."""
     keepalive: int = Field(default=30, ge=5, le=3600)
     readings: bool = False
     """Publish every reading too, retained, QoS 0."""

@@ -177,7 +177,8 @@ class HostCounterReader:
                     due = time.monotonic() + self._period_s
                     await self._read(worker, dict(self._ports()))
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), max(0.0, due - time.monotonic()))
+                    async with asyncio.timeout(max(0.0, due - time.monotonic())):
+                        await self._wake.wait()
                     await asyncio.sleep(SOON_S)
                 fallen, self._fallen = self._fallen, set()
                 self._wake.clear()

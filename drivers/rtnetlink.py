@@ -154,7 +154,8 @@ class LinkWatcher:
         next_dump = time.monotonic() + RESYNC_S
         while True:
             try:
-                await asyncio.wait_for(self._broken.wait(), NAMESPACE_CHECK_S if self._netns else RESYNC_S)
+                async with asyncio.timeout(NAMESPACE_CHECK_S if self._netns else RESYNC_S):
+                    await self._broken.wait()
             except TimeoutError:
                 pass
             else:

@@ -25,6 +25,7 @@ from agent.model import AlertEvent, Reading
 from agent.rules import LINK, SEVERITY_ORDER
 from agent.state import Hub
 from exporters.mqtt_client import CONNECT_S, Connection, Endpoint, parse_url, read_password, tls_context
+from exporters.mqtt_version import Dialect
 from exporters.outbox import Limits, Message, Outbox
 
 _log = logging.getLogger(__name__)
@@ -92,6 +93,7 @@ class MqttExporter:
         """What has an id up to this waited for the broker."""
         self._cursor = 0
         self._complaint = ""
+        self._dialect: Final = Dialect(config.protocol)
         self._acked: list[Message] = []
         self._status: Final = f"{self.base(self._local)}/status"
         self._latest: dict[tuple[str, str], Reading] = {}
@@ -121,7 +123,13 @@ class MqttExporter:
         return self._config.base if device == self._local else f"{self._config.base}/{encoded(device)}"
 
     def _connect(self) -> Connection:
-        return Connection(self._endpoint, self._config, identifier=self._identifier, will_topic=self._status)
+        return Connection(
+            self._endpoint,
+            self._config,
+            identifier=self._identifier,
+            will_topic=self._status,
+            version=self._dialect.version,
+        )
 
     # ---- from the hub -------------------------------------------------------------------------------------
 
@@ -144,12 +152,18 @@ class MqttExporter:
         try:
             while True:
                 began = loop.time()
+                again = False
                 try:
                     await self._session()
                 except* (aiomqtt.MqttError, OSError, ConfigError) as group:
-                    self._complain(group)
+                    error = _first(group)
+                    again = self._dialect.gives_way(error)
+                    if not again:
+                        self._complain(error)
                 finally:
                     self.connected = False
+                if again:
+                    continue
                 if loop.time() - began > self._pace.steady_s:
                     wait_s = self._pace.first_s
                 await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))
@@ -157,12 +171,9 @@ class MqttExporter:
         finally:
             await self.outbox.close()
 
-    def _complain(self, group: BaseExceptionGroup[Exception]) -> None:
+    def _complain(self, error: BaseException) -> None:
         """Once for each new reason, not once for each try."""
-        first: BaseException = group
-        while isinstance(first, BaseExceptionGroup):
-            first = first.exceptions[0]
-        text = str(first) or type(first).__name__
+        text = str(error) or type(error).__name__
         if text != self._complaint:
             self._complaint = text
             _log.warning("MQTT broker %s: %s; %d messages wait", self._endpoint, text, self.outbox.messages)
@@ -194,6 +205,8 @@ class MqttExporter:
         await connection.subscribe([(self._status, 0), *((f"{base}/alert/#", 0) for base in sorted(bases))])
         self.connected = True
         self._complaint = ""
+        if why := self._dialect.news():
+            _log.warning("MQTT broker %s: %s to MQTT 5, so 3.1.1 is spoken", self._endpoint, why)
         _log.info("MQTT broker %s: connected, %d messages wait", self._endpoint, self.outbox.messages)
         connection.send(self._status, b"online", retain=True, acked=_no_matter)
         await self._send_active(connection)
@@ -323,6 +336,14 @@ class MqttExporter:
             elif message.retain and payload and topic not in self.outbox.newest and topic not in self._firing():
                 await connection.room()
                 connection.send(topic, b"", retain=True, acked=_no_matter)
+
+
+def _first(group: BaseExceptionGroup[Exception]) -> BaseException:
+    """What went wrong first, out of whatever group of tasks it ended."""
+    first: BaseException = group
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first
 
 
 class _Delivery:

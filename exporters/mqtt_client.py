@@ -3,18 +3,19 @@
 aiomqtt's `publish` costs a task, a timer and a future a message, and hides the reason code of a PUBACK.
 `Connection` hands a message to the paho client below and calls back when its PUBACK comes: half the CPU, and a
 refusal is seen. It leans on private names of aiomqtt 2.x (`_client`, `_connected`,
-`_disconnected` and three callbacks); tests against a real broker hold them.
+`_disconnected`, `_wait_for` and six callbacks); tests against a real broker hold them.
 """
 
 import asyncio
 import logging
+import math
 import ssl
 import stat
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Self, TypeVar
 from urllib.parse import urlsplit
 
 import aiomqtt
@@ -25,8 +26,10 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from agent.config import Mqtt
 from agent.errors import ConfigError
+from exporters.mqtt_version import NoAnswer, Version
 
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 WINDOW: Final = 64
 """Messages on the way at most: what is sent twice when the broker dies."""
@@ -106,14 +109,16 @@ Acked = Callable[[bool], None]
 class Connection(aiomqtt.Client):
     """An `aiomqtt.Client` with `send`. For one connection: a new one is made for the next."""
 
-    def __init__(self, endpoint: Endpoint, config: Mqtt, *, identifier: str, will_topic: str) -> None:
+    def __init__(
+        self, endpoint: Endpoint, config: Mqtt, *, identifier: str, will_topic: str, version: Version = "5"
+    ) -> None:
         super().__init__(
             endpoint.host,
             endpoint.port,
             username=config.username or None,
             password=read_password(config.password_file) if config.password_file is not None else None,
             identifier=identifier,
-            protocol=aiomqtt.ProtocolVersion.V5 if config.protocol == "5" else aiomqtt.ProtocolVersion.V311,
+            protocol=aiomqtt.ProtocolVersion.V5 if version == "5" else aiomqtt.ProtocolVersion.V311,
             will=aiomqtt.Will(will_topic, b"offline", qos=1, retain=True),
             transport="tcp" if endpoint.path is None else "websockets",
             websocket_path=endpoint.path,
@@ -126,6 +131,7 @@ class Connection(aiomqtt.Client):
         self._acks: dict[int, Acked] = {}
         self._room = asyncio.Event()
         self.window = WINDOW
+        self._given_up = False
 
     @property
     def on_the_way(self) -> int:
@@ -136,6 +142,54 @@ class Connection(aiomqtt.Client):
     def alive(self) -> bool:
         """False once the connection is known to be lost."""
         return not self._disconnected.done()
+
+    async def __aenter__(self) -> Self:
+        try:
+            return await super().__aenter__()
+        except BaseException:  # whatever it is, cancellation too: aiomqtt would leave the socket to its callbacks
+            self._given_up = True
+            self._loop.call_soon(self._drop_socket)  # behind what paho's thread asked of the loop already
+            raise
+
+    def _drop_socket(self) -> None:
+        sock = self._client.socket()
+        if sock is not None and sock.fileno() >= 0:
+            self._on_socket_close(self._client, None, sock)
+            self._loop.remove_writer(sock.fileno())
+            sock.close()
+
+    # paho's thread calls these two while it connects: whether somebody still wants it, only the loop knows.
+
+    def _on_socket_open(self, client: PahoClient, userdata: Any, sock: Any) -> None:
+        self._loop.call_soon_threadsafe(self._opened, client, userdata, sock)
+
+    def _opened(self, client: PahoClient, userdata: Any, sock: Any) -> None:
+        if self._given_up:
+            sock.close()
+        else:
+            super()._on_socket_open(client, userdata, sock)
+
+    def _on_socket_register_write(self, client: PahoClient, userdata: Any, sock: Any) -> None:
+        self._loop.call_soon_threadsafe(self._writes, client, userdata, sock)
+
+    def _writes(self, client: PahoClient, userdata: Any, sock: Any) -> None:
+        if not self._given_up and sock.fileno() >= 0:
+            super()._on_socket_register_write(client, userdata, sock)
+
+    def _on_socket_unregister_write(self, client: PahoClient, userdata: Any, sock: Any) -> None:
+        if sock.fileno() >= 0:  # else `_drop_socket` did it
+            super()._on_socket_unregister_write(client, userdata, sock)
+
+    async def _wait_for(self, fut: Awaitable[T], timeout: float | None) -> T:  # noqa: ASYNC109  # aiomqtt's
+        """As aiomqtt's, but for `asyncio.wait_for`: that of Python 3.11 loses a cancellation when `fut` is done."""
+        seconds = self.timeout if timeout is None else timeout
+        try:
+            async with asyncio.timeout(None if seconds == math.inf else seconds):
+                return await fut
+        except TimeoutError:
+            if fut is self._connected:
+                raise NoAnswer(f"the broker gave no answer in {seconds:.0f} s") from None
+            raise aiomqtt.MqttError("Operation timed out") from None
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
@@ -205,7 +259,9 @@ class Connection(aiomqtt.Client):
         reason_code: ReasonCode,
         properties: Properties | None = None,
     ) -> None:
+        if self._given_up or self._connected.cancelled():  # aiomqtt would raise CancelledError in the event loop
+            return
         if not self._connected.done():  # aiomqtt would wait for an answer that cannot come
-            self._connected.set_exception(aiomqtt.MqttError("the broker closed the connection without an answer"))
+            self._connected.set_exception(NoAnswer("the broker closed the connection without an answer"))
             return
         super()._on_disconnect(client, userdata, flags, reason_code, properties)
