@@ -1,4 +1,4 @@
-"""Bytes out of the text of hex dumps: ethtool, SONiC's sfputil, hexdump -C, xxd, i2cdump, bare digits.
+"""Bytes out of the text of hex dumps: ethtool, SONiC's sfputil, Junos, hexdump -C, xxd, i2cdump, bare digits.
 
 Says where each byte stood: under which heading, at which offset. What the bytes mean is `agent.images`'s part.
 """
@@ -16,18 +16,25 @@ MAX_OFFSET: Final = 8 * 256 * 128
 _PAGE: Final = 128
 
 _PORT: Final = re.compile(r"EEPROM hexdump for port (\S+)", re.IGNORECASE)
-_DEVICE: Final = re.compile(r"\bA([02])h?\b", re.IGNORECASE)
-_HALF: Final = re.compile(r"\b(lower|upper)\b", re.IGNORECASE)
+_DEVICE: Final = re.compile(r"\b(?:A([02])h?|device address 0x5([01]))\b", re.IGNORECASE)
+_HALF: Final = re.compile(r"\b(lower|low|upper)\b", re.IGNORECASE)
 _PAGE_NUMBER: Final = re.compile(r"\bpage\s*(?:0x)?([0-9a-f]{1,2})h?\b", re.IGNORECASE)
 _BANK_NUMBER: Final = re.compile(r"\bbank\s*(?:0x)?([0-9a-f]{1,2})h?\b", re.IGNORECASE)
-# "00:", "0x0010:" and "00000010 " are offsets; "11 08 06" and "11080600" are bytes.
+# "00:", "0x0010:" and "00000010 " are offsets, and "0x10 " where no byte behind it says 0x; "11 08 06" are bytes.
 _OFFSET_ROW: Final = re.compile(
-    r"\s*(?:(?:0x)?([0-9a-f]{1,8}):|0x([0-9a-f]{4,8})|([0-9a-f]{5,8}))(?:(\s+)(.*))?", re.IGNORECASE
+    r"\s*(?:Address )?(?:(?:0x)?([0-9a-f]{1,8}):"
+    r"|0x([0-9a-f]{4,8}|[0-9a-f]{2}(?=(?: +[0-9a-f]{2})+ *$))"
+    r"|([0-9a-f]{5,8}))(?:(\s+)(.*))?",
+    re.IGNORECASE,
 )
 _FIRST: Final = re.compile(r"([0-9a-f]{2}|[0-9a-f]{4}|XX|--|\?\?)(?:\s|$)", re.IGNORECASE)
 _HEX: Final = re.compile(r"(?:[0-9a-f]{2})+", re.IGNORECASE)
 _UNREAD: Final = re.compile(r"XX|--|\?\?")
 _GAP: Final = re.compile(r"\s{2,}")
+_SEPARATED: Final = re.compile(r" [.-] (?=[0-9a-f]{2}\b)", re.IGNORECASE)
+"""Junos puts dots and dashes between every four bytes."""
+_SPREAD: Final = re.compile(r"[0-9a-f]{2}(?:\s{2,}[0-9a-f]{2})+", re.IGNORECASE)
+"""All bytes of a row apart from each other: no gap of it is one before characters."""
 _HINT: Final = "dump single bytes: hexdump -C, xxd, or i2cdump with mode b"
 _BARE_SPLIT: Final = re.compile(r"[\s,;:]+")
 
@@ -199,6 +206,9 @@ def _row_bytes(number: int, text: str) -> Iterator[int | None]:
     """The bytes of a row behind its offset, without the characters that many tools print beside them."""
     if "|" in text:
         text = text[: text.index("|")]
+    text = _SEPARATED.sub(" ", text.strip())
+    if _SPREAD.fullmatch(text):
+        text = " ".join(text.split())
     count = 0
     for index, part in enumerate(_GAP.split(text.strip())):
         tokens = part.split()
@@ -229,10 +239,11 @@ def _heading(line: str) -> Heading | None:
     if device is None and half is None and page is None:
         return None
     bank = _BANK_NUMBER.search(line)
-    lower = half is not None and half[1].lower() == "lower"
+    lower = half is not None and half[1].lower().startswith("low")
+    second = device is not None and (device[1] == "2" or device[2] == "1")
     return Heading(
         named=True,
-        i2c=I2C_DIAGNOSTICS if device is not None and device[1] == "2" else I2C_MODULE,
+        i2c=I2C_DIAGNOSTICS if second else I2C_MODULE,
         half="lower" if lower else "upper" if half is not None else "",
         page=0 if lower or page is None else int(page[1], 16),
         bank=0 if lower or bank is None else int(bank[1], 16),

@@ -218,6 +218,46 @@ def test_the_tools_themselves(command: list[str]) -> None:
     assert known(only(text).memory) == known(only(data).memory)
 
 
+def test_junos_names_the_devices_of_an_sfp_by_their_address() -> None:
+    memory = only(
+        b"""   Wavelength           1270 nm
+
+2-wire device address 0x50
+  0x00:   03 04 07 20 . 00 00 00 20 - 00 01 00 06 . 67 00 14 c8
+  0x10:   00 00 00 00 . 46 53 20 20 - 20 20 20 20 . 20 20 20 20
+
+2-wire device address 0x51
+  0x00:   5f 00 ce 00 . 55 00 d8 00 - 8c a0 75 30 . 88 b8 79 18
+"""
+    ).memory
+    assert memory.get(Span(0, 24)) == bytes.fromhex("0304072000000020000100066700 14c8 00000000 46532020")
+    assert memory.get(Span(0, 16, i2c=I2C_DIAGNOSTICS)) == bytes.fromhex("5f00ce005500d8008ca0753088b87918")
+
+
+def test_junos_tables_and_addresses_of_qsfp_pages() -> None:
+    table = only(
+        b"""  EEPROM details for XCVR         : xcvr-0/0/1
+  QSFP-DD Lower Page              :
+  Addr   0    1    2    3    4    5    6    7    8    9    a    b    c    d    e    f
+  ----   --   --   --   --   --   --   --   --   --   --   --   --   --   --   --   --
+  0x00   18   30   40   07   00   00   00   00   00   00   00   00   00   00   21   1e
+  Upper Page 11h                  :
+  0x80   44   44   44   44   00   00   00   00   00   00   00   00   00   00   00   00
+"""
+    ).memory
+    assert table.get(Span(0, 16)) == bytes.fromhex("18304007000000000000000000 00211e")
+    assert table.get(Span(128, 4, 0x11)) == b"\x44" * 4
+    addresses = only(
+        b"""  QSFP IDEEPROM (Low Page 00h - Diagnostics):
+    Address 0x00: 11 08 00 0f 00 0f 00 00 00 55 55 00 00 00 00 00\x20
+  QSFP IDEEPROM (Upper Page 03h):
+    Address 0x80: 4b 00 fb 00 46 00 00 00 00 00 00 00 00 00 00 00\x20
+"""
+    ).memory
+    assert addresses.get(Span(0, 4)) == bytes.fromhex("1108000f")
+    assert addresses.get(Span(128, 4, 3)) == bytes.fromhex("4b00fb00")
+
+
 def test_two_i2cdumps_of_an_sfp_are_its_two_devices() -> None:
     text = i2cdump_rows(SFP_A0) + "\n" + i2cdump_rows(bytes(range(256)))
     memory = only(text.encode()).memory
