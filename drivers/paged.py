@@ -189,11 +189,12 @@ class PagedMemory:
 
     @property
     def _echo_at(self) -> int:
-        return _BANK_SELECT if self._shape.family == "cmis" else _PAGE_SELECT
+        """Bank and page are looked at where there are banks, else the page alone."""
+        return _BANK_SELECT if self._banked else _PAGE_SELECT
 
     @property
     def _echo_size(self) -> int:
-        return 2 if self._shape.family == "cmis" else 1
+        return 2 if self._banked else 1
 
     def _shows(self, span: Span, echo: bytes) -> bool:
         return echo[-1] == span.page and (echo[0] == span.bank or not self._is_banked(span))

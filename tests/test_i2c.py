@@ -72,8 +72,8 @@ def test_one_refresh_is_two_reads_and_four_transactions(adapter: FakeAdapter) ->
     ]
     assert list(adapter.log)[2] == Message(0x50, read=False, data=b"\x7f\x11", acknowledged=True)
     assert adapter.traffic.transactions == 4
-    # The wire time that perf/README.md gives for this refresh.
-    assert adapter.traffic.seconds(400_000) == pytest.approx(2.70e-3, abs=0.01e-3)
+    # Below the 2.70 ms that perf/README.md gives for this refresh: of the select its page is read back alone.
+    assert adapter.traffic.seconds(400_000) == pytest.approx(2.68e-3, abs=0.01e-3)
 
 
 def test_bank_and_page_go_in_one_write(adapter: FakeAdapter) -> None:
@@ -117,7 +117,7 @@ def test_a_page_that_was_left_selected_is_looked_at_before_the_select(adapter: F
     for _ in range(2):
         memory.read(Span(128, 1, page=0x11))
     written = [m.data.hex() for m in adapter.log if not m.read]
-    assert written == ["7f11", "80", "7e", "7e", "80", "7e"]  # select, read, look; look, read, look
+    assert written == ["7f11", "80", "7f", "7f", "80", "7f"]  # select, read, look; look, read, look
     assert not memory.disturbed()
 
 
@@ -126,7 +126,7 @@ def test_alone_on_the_bus_a_page_that_is_still_there_is_not_selected(adapter: Fa
     memory.shape = CMIS
     for _ in range(2):
         memory.read(Span(128, 1, page=0x11))
-    assert [m.data.hex() for m in adapter.log if not m.read] == ["7f11", "7e", "80", "7e", "80"]
+    assert [m.data.hex() for m in adapter.log if not m.read] == ["7f11", "7f", "80", "7f", "80"]
 
 
 @pytest.mark.parametrize("shared", [True, False])
@@ -139,8 +139,8 @@ def test_a_page_that_somebody_moved_is_noticed_selected_and_verified(shared: boo
     module.insert()  # powers up on page 00h
     adapter.clear()
     assert memory.read(Span(128, 1, page=0x11)) == b"\x11"
-    last = ["80", "7e"] if shared else ["7e", "80"]
-    assert [m.data.hex() for m in adapter.log if not m.read] == ["7e", "7f11", *last]
+    last = ["80", "7f"] if shared else ["7f", "80"]
+    assert [m.data.hex() for m in adapter.log if not m.read] == ["7f", "7f11", *last]
     assert memory.disturbed()
     assert not memory.disturbed()
 
