@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from agent.errors import BusError, BusGone, DecodeError, NotPermitted
+from agent.inherited import inherited
 
 NLMSG_ERROR: Final = 2
 NLMSG_DONE: Final = 3
@@ -97,8 +98,11 @@ def failure(data: bytes, message: Message) -> tuple[int, str]:
 def open_socket(protocol: int, *, netns: str = "", groups: int = 0, receive_buffer: int = 0) -> socket.socket:
     """A bound netlink socket, created in the network namespace `netns` ("" is this process's own).
 
+    One for multicast groups is that of a socket unit where there is one: its namespace is the host's.
     Raises BusGone when there is no such namespace, NotPermitted without CAP_SYS_ADMIN for it.
     """
+    if groups and not netns and (passed := inherited(socket.AF_NETLINK, protocol=protocol)):
+        return passed[0]
     made: list[socket.socket | OSError] = []
 
     def make() -> None:
@@ -131,7 +135,14 @@ def open_socket(protocol: int, *, netns: str = "", groups: int = 0, receive_buff
 
 
 def namespace_id(netns: str = "") -> int:
-    """What tells this network namespace from another of the same name; raises FileNotFoundError when it is gone."""
+    """What tells this network namespace from another of the same name; raises FileNotFoundError when it is gone.
+
+    0 for that of a socket unit: it is the host's, whatever private one this process runs in.
+    """
+    if not netns and (passed := inherited(socket.AF_NETLINK)):
+        for each in passed:
+            each.close()
+        return 0
     return os.stat(NETNS_DIR / netns if netns else "/proc/self/ns/net").st_ino  # noqa: PTH116
 
 

@@ -6,6 +6,7 @@ import socket
 from typing import Final, NamedTuple
 
 from agent.errors import ConfigError
+from agent.inherited import inherited
 
 _BACKLOG: Final = 128
 
@@ -27,8 +28,10 @@ def parse(listen: str) -> Address:
 
 
 def bind(listen: str) -> list[socket.socket]:
-    """Sockets that listen there. Raises ConfigError with what to do."""
+    """Sockets that listen there, or those that a socket unit opened instead. Raises ConfigError with what to do."""
     address = parse(listen)
+    if passed := inherited(socket.AF_INET, socket.AF_INET6):
+        return passed
     try:
         return _bind(address)
     except socket.gaierror as exc:

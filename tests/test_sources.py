@@ -180,6 +180,26 @@ def test_owners_in_the_process_list(cmdline: str, owner: str, processes: Callabl
     assert module_owner(processes(240, cmdline)) == owner
 
 
+@pytest.mark.parametrize(
+    ("unit", "owner"),
+    [("pmon.service", "xcvrd"), ("qsfp_service.service", "qsfp_service"), ("ssh.service", ""), ("pmon.socket", "")],
+)
+def test_owners_whose_processes_are_hidden(unit: str, owner: str, tmp_path: Path) -> None:
+    """`/run/systemd/units` has a dangling link for each unit that runs; of the processes only our own are seen."""
+    (tmp_path / f"invocation:{unit}").symlink_to("0123456789abcdef0123456789abcdef")
+    (tmp_path / "proc" / "4711").mkdir(parents=True)
+    (tmp_path / "proc" / "4711" / "cmdline").write_bytes(b"/opt/opticd/bin/opticd\0run\0")
+    assert module_owner(tmp_path / "proc", tmp_path) == owner
+
+
+def test_the_process_list_decides_where_it_is_seen(tmp_path: Path) -> None:
+    """A pmon whose xcvrd is turned off owns nothing."""
+    (tmp_path / "invocation:pmon.service").symlink_to("0123456789abcdef0123456789abcdef")
+    (tmp_path / "proc" / "1").mkdir(parents=True)
+    (tmp_path / "proc" / "1" / "cmdline").write_bytes(b"/sbin/init\0")
+    assert module_owner(tmp_path / "proc", tmp_path) == ""
+
+
 def test_raw_i2c_beside_an_owner_is_refused(sys: Path) -> None:
     driver = I2cDriver(calls=FakeI2cDev({}), sys=sys, owner=lambda: "xcvrd")
     with pytest.raises(NotPermitted, match="xcvrd owns the modules") as caught:

@@ -5,6 +5,8 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -41,12 +43,42 @@ def test_the_unit_is_valid(tmp_path: Path) -> None:
 
 
 @needs_systemd
-@pytest.mark.parametrize(("drop_ins", "limit"), [((), 1.5), (("ethtool.conf",), 2.0)])
+@pytest.mark.parametrize(("drop_ins", "limit"), [((), 1.3), (("ethtool.conf",), 1.8), (("isolated.conf",), 0.6)])
 def test_exposure(tmp_path: Path, drop_ins: tuple[str, ...], limit: float) -> None:
     said = _analyze("security", "--offline=true", str(_unit(tmp_path, *drop_ins)))
     found = re.search(r"Overall exposure level for opticd\.service: ([\d.]+)", said)
     assert found is not None, said
     assert float(found[1]) <= limit
+
+
+@needs_systemd
+def test_the_sockets_without_a_network_are_valid(tmp_path: Path) -> None:
+    unit = _unit(tmp_path, "isolated.conf")
+    sockets = [shutil.copy(UNITS / name, tmp_path) for name in ("opticd.socket", "opticd-links.socket")]
+    said = _analyze("verify", "--man=no", *map(str, sockets), str(unit))
+    assert "opticd" not in said, said
+
+
+@pytest.mark.skipif(not shutil.which("systemd-socket-activate"), reason="systemd is not installed")
+def test_a_listening_socket_is_taken_over(tmp_path: Path) -> None:
+    """The tool of systemd listens and starts the daemon at the first connection, whatever the config's `listen`."""
+    config = tmp_path / "opticd.toml"
+    config.write_text(f'[agent]\nstate_dir = "{tmp_path}"\n[exporter.prometheus]\nlisten = "127.0.0.1:9"\n')
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "agent.cli", "run", "--config", str(config)]
+    with subprocess.Popen(
+        ["systemd-socket-activate", "-l", f"127.0.0.1:{port}", "-E", f"PYTHONPATH={ROOT}", *command],
+        stderr=subprocess.PIPE, text=True,
+    ) as daemon:  # fmt: skip
+        try:
+            assert daemon.stderr is not None
+            assert "Listening on" in daemon.stderr.readline()
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+                assert b"opticd_build_info" in answer.read()
+        finally:
+            daemon.terminate()
+            assert daemon.wait(20) == 0
 
 
 def test_messages_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
