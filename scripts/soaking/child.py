@@ -1,0 +1,84 @@
+"""The agent on a faster clock: python -m scripts.soaking.child CONFIG SPEED REPORT.
+
+REPORT gets, at the end, how far apart the readings of each port were, in seconds of the faster clock.
+"""
+
+import json
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+from agent import config as config_file
+from agent.app import Daemon, run_to_end
+from agent.clock import Clock
+from agent.model import Reading
+
+BIN: Final = 0.05
+"""Width of a class of the report, as a part of the interval."""
+MOST: Final = 5.0
+LATE: Final = 1.2
+BEGIN_S: Final = 30.0
+"""While modules are identified, nobody keeps a cadence."""
+LATE_KEPT: Final = 200_000
+
+
+class Cadence:
+    """How far apart the readings of each port are. Bounded: classes, and the moments of the gaps that are late."""
+
+    def __init__(self, interval_s: float) -> None:
+        self._interval_s = interval_s
+        self._last: dict[str, float] = {}
+        self._classes: dict[str, Counter[int]] = {}
+        self._begun = time.monotonic()
+        self.late: list[tuple[float, str]] = []
+
+    def __call__(self, reading: Reading) -> None:
+        """One reading more."""
+        before = self._last.get(reading.port)
+        self._last[reading.port] = reading.time
+        if before is not None and time.monotonic() - self._begun > BEGIN_S:
+            part = min((reading.time - before) / self._interval_s, MOST)
+            if part > LATE and len(self.late) < LATE_KEPT:
+                self.late.append((round(time.time(), 1), reading.port))
+            self._classes.setdefault(reading.port, Counter())[round(part / BIN)] += 1
+
+    def report(self) -> dict[str, dict[int, int]]:
+        """Port to class (in units of `BIN`) to count."""
+        return {port: dict(classes) for port, classes in self._classes.items()}
+
+
+def main() -> int:
+    """Run until the parent says so."""
+    path, speed, report = Path(sys.argv[1]), float(sys.argv[2]), Path(sys.argv[3])
+    config = config_file.load(path)
+    clock = Clock(speed=speed)
+    born = time.time()
+    # The config's interval is in seconds of this host: buses know of no other.
+    cadence = Cadence(config.agent.poll_interval * speed)
+    started: list[float] = []
+
+    async def run() -> int:
+        daemon = Daemon(config, on_started=lambda: started.append(time.time()), clock=clock)
+        daemon.hub.subscribe(Reading, cadence)
+        return await daemon.run()
+
+    code = run_to_end(run())
+    report.write_text(
+        json.dumps(
+            {
+                "begun_wall": clock.begun.wall,
+                "born": born,
+                "started": started[0] if started else born,
+                "gaps": cadence.report(),
+                "late": cadence.late,
+            }
+        ),
+        encoding="utf-8",
+    )
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
