@@ -28,7 +28,7 @@ class _Engine:
         self.shares: list[Share] = []
         self.cuts: tuple[PortCut, ...] = ()
         self.rest = Remainder(())
-        self.basis: tuple[Module, Mapping[int, int], Mapping[str, int]] = ({}, {}, {})
+        self.basis: tuple[Module, Mapping[int, int], Mapping[str, Sequence[int]]] = ({}, {}, {})
         """What its ports were last worked out from."""
 
     def use(self, found: Iterable[Slice]) -> frozenset[str]:
@@ -52,8 +52,8 @@ class Engines:
         self._lit: dict[str, Mapping[int, Laser]] = {}
         self.version = 0
         """Grows when ports come, go, or get other lanes or lasers."""
-        self._counts: dict[str, int] = {}
-        """Lasers of each source; kept when it is gone, since its ports are dark then."""
+        self._order: dict[str, tuple[int, ...]] = {}
+        """Lasers of each source as they light an engine; kept when it is gone, since its ports are dark then."""
         for share in shares:
             engine = self._engines.setdefault(share.engine, _Engine(share.engine))
             engine.shares.append(share)
@@ -127,7 +127,7 @@ class Engines:
                 self._lasers[event.port] = ()
                 self._lit.pop(event.port, None)
             return event
-        self._counts[event.port] = len(event.lasers)
+        self._order[event.port] = _in_order(event.lasers)
         self._lasers[event.port] = event.lasers
         self._lit.pop(event.port, None)
         return replace(event, lasers=tuple(self._lighting(event.port).values()))
@@ -152,12 +152,12 @@ class Engines:
 
     def _share_out(self, engine: _Engine, whole: Reading) -> frozenset[str]:
         """Look at the ports of an engine again where something that they follow changed; returns those gone."""
-        module, applications, counts = engine.basis
-        if module is whole.module and applications is whole.lane_applications and counts == self._counts:
+        module, applications, order = engine.basis
+        if module is whole.module and applications is whole.lane_applications and order == self._order:
             return frozenset()
-        engine.basis = (whole.module, whole.lane_applications, dict(self._counts))
+        engine.basis = (whole.module, whole.lane_applications, dict(self._order))
         before = engine.cuts
-        gone = engine.use(slices(engine.shares, whole, self._counts))
+        gone = engine.use(slices(engine.shares, whole, self._order))
         if engine.cuts is not before:
             self.version += 1
             self._lit.clear()
@@ -166,6 +166,13 @@ class Engines:
     def _feeds(self, one: Slice) -> tuple[Feed, ...]:
         wanted = ((source, self._lighting(source).get(number)) for source, number in one.lasers)
         return tuple(Feed(source, laser) for source, laser in wanted if laser is not None)
+
+
+def _in_order(lasers: Sequence[Laser]) -> tuple[int, ...]:
+    """By the fibres that they feed, where the source says it of all; else by their own numbers."""
+    if not all(one.fiber for one in lasers):
+        return tuple(one.laser for one in lasers)
+    return tuple(one.laser for one in sorted(lasers, key=lambda one: (one.fiber, one.laser)))
 
 
 def _words(feed: Feed) -> str:

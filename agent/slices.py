@@ -1,6 +1,6 @@
 """A port as a part of an engine: which lanes and lasers it has, and its reading out of the engine's. Pure."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, TypeVar
 
@@ -55,10 +55,10 @@ class Slice(NamedTuple):
     lasers: tuple[tuple[str, int], ...]
 
 
-def slices(shares: Iterable[Share], whole: Reading | None, counts: Mapping[str, int]) -> Iterator[Slice]:
-    """The ports of an engine, as far as they are known: `whole` is its reading, `counts` the lasers of sources."""
+def slices(shares: Iterable[Share], whole: Reading | None, order: Mapping[str, Sequence[int]]) -> Iterator[Slice]:
+    """The ports of an engine, as far as they are known: `whole` is its reading, `order` the lasers of sources."""
     for share in shares:
-        lasers = tuple((s, n) for s, chosen in share.els for n in chosen or range(1, counts.get(s, 0) + 1))
+        lasers = tuple((s, n) for s, chosen in share.els for n in chosen or order.get(s, ()))
         if not share.derived:
             yield Slice(share.name, share.lanes, share.media_lanes or share.lanes, lasers)
         elif whole is not None:

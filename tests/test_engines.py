@@ -345,6 +345,20 @@ def test_ports_come_and_go_with_the_data_paths() -> None:
     assert engines.version > version
 
 
+def test_lasers_light_an_engine_in_the_order_of_their_fibres() -> None:
+    def lit(*fibers: int) -> dict[str, list[int]]:
+        engines = Engines([Share("p{lane}", "oe", els=(Lasers("els"),))])
+        lasers = tuple(Laser(number, "on", fiber=fiber) for number, fiber in enumerate(fibers, 1))
+        engines.divide(Reading("leaf", "els", "i2c:2", 1.0, Module(), lasers=lasers))
+        parts = [each for each in engines.divide(engine()) if isinstance(each, Reading)]
+        return {each.port: [feed.laser.laser for feed in each.fed_by] for each in parts if each.port != "oe"}
+
+    assert lit(0, 0) == {"p1": [1], "p5": [1], "p9": [2]}  # 16 media lanes, 8 for each laser
+    assert lit(2, 1) == {"p1": [2], "p5": [2], "p9": [1]}
+    assert lit(2, 0) == {"p1": [1], "p5": [1], "p9": [2]}  # it does not say it of all
+    assert lit(1, 1) == {"p1": [1], "p5": [1], "p9": [2]}  # two wavelengths on one fibre
+
+
 def test_a_whole_engine_is_a_port_that_knows_its_lasers() -> None:
     engines = Engines([Share("oe", "oe", els=(Lasers("els", (2,)),))])
     lasers = (Laser(1, "on"), Laser(2, "off", enabled=True))
