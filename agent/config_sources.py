@@ -4,7 +4,7 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from agent.sources import SourceName, parse_source
 
@@ -69,7 +69,21 @@ class I2cSource(ModuleSource):
         return SourceName("i2c", self.bus, options)
 
 
-class SysfsSource(ModuleSource):
+class KernelSource(ModuleSource):
+    """Modules whose pages the kernel selects."""
+
+    @field_validator("vdm_freeze")
+    @classmethod
+    def _never_written(cls, freeze: bool) -> bool:
+        if freeze:
+            raise ValueError(
+                "nothing is written through the kernel, which does not tell whether the module is on page 2Fh: "
+                "only i2c and serial sources freeze"
+            )
+        return freeze
+
+
+class SysfsSource(KernelSource):
     """Kernel EEPROM files (optoe, at24)."""
 
     type: Literal["sysfs"]
@@ -106,7 +120,7 @@ class SerialSource(ModuleSource):
         return SourceName("serial", self.device, options)
 
 
-class EthtoolSource(ModuleSource):
+class EthtoolSource(KernelSource):
     """Modules of network interfaces, read by the kernel; their links and counters come along."""
 
     type: Literal["ethtool"]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from agent import config, maps, opening
-from agent.config_sources import ModuleSource, SysfsSource
-from agent.errors import BusGone
+from agent.config_sources import I2cSource, ModuleSource
+from agent.errors import BusGone, ConfigError
 from agent.memory import Memory, Shape, Span
 from agent.session import Intervals, ModuleSession, Refresh
 from agent.sources import Cage as SourceCage
@@ -338,10 +338,18 @@ def test_config_says_so_to_the_driver() -> None:
         assert section.source().options["freeze"] == "yes"
 
 
+@pytest.mark.parametrize("section", ['"sysfs"\npath = "/sys/x"', '"ethtool"\nnetdev = "eth0"'])
+def test_what_the_kernel_reads_cannot_be_frozen_and_the_config_says_why(section: str) -> None:
+    text = f"[[source]]\ntype = {section}\nvdm_freeze = true\n"
+    with pytest.raises(ConfigError, match=r"source\[0\].vdm_freeze: nothing is written through the kernel"):
+        config.parse(text, name="x")
+    assert config.parse(text.replace("true", "false"), name="x").source
+
+
 @pytest.mark.parametrize(("owner", "freezes"), [("", True), ("xcvrd", False)])
 def test_never_where_another_daemon_reads_the_modules(owner: str, freezes: bool) -> None:
-    section = SysfsSource(type="sysfs", path="/sys/x", vdm_freeze=True)
+    section = I2cSource(type="i2c", bus="12", vdm_freeze=True)
     wanted = opening.Wanted()
-    cage = SourceCage("sysfs:x", "x", "x", ReadOnly(image()), owner=owner)
+    cage = SourceCage("i2c:12", "x", "x", ReadOnly(image()), owner=owner)
     assert opening.freezes(wanted, section, cage) is freezes
-    assert wanted.notes == ([] if freezes else ["sysfs:x: vdm_freeze is not done, xcvrd reads these statistics"])
+    assert wanted.notes == ([] if freezes else ["i2c:12: vdm_freeze is not done, xcvrd reads these statistics"])
