@@ -21,7 +21,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 from agent import images
 from agent.errors import ModuleAbsent
@@ -71,6 +71,10 @@ class FakeModule:
     takes to freeze VDM and to let it go (infinity: it never says that it did).
     `complaints` holds everything a careful host never does, `freezes` what was written to its VDM control, by bank.
     """
+
+    witness: ClassVar[Callable[[int, bytes, int], None] | None] = None
+    """Told of every byte that any module or mux takes: address, what was written (for a module offset first), and
+    the page that was selected then. For who has to know that nothing else was ever written."""
 
     def __init__(
         self,
@@ -207,6 +211,8 @@ class FakeModule:
             if data:
                 self._pointer[address] = data[0]
             if len(data) > 1:
+                if FakeModule.witness is not None:
+                    FakeModule.witness(address, data, self._mapped.get(address, (0, 0))[1])
                 self._store(address, data[0], data[1:])
             return len(data)
 

@@ -9,7 +9,7 @@ Not simulated: interrupts, reset, the channel change at STOP (it is at once here
 
 from collections.abc import Mapping, Sequence
 
-from fakes.module import I2cDevice
+from fakes.module import FakeModule, I2cDevice
 
 
 class FakeMux:
@@ -30,6 +30,8 @@ class FakeMux:
         """A write message, as `I2cDevice`."""
         if address == self.address:
             if data:
+                if FakeModule.witness is not None:
+                    FakeModule.witness(address, data, 0)
                 self.control = data[-1]
             return len(data)
         return next((n for d in self._reached() if (n := d.write(address, data)) is not None), None)

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests import writes_seen
 from tests.contract_table import pytest_addoption, pytest_runtest_logreport, pytest_terminal_summary
 
-__all__ = ("pytest_addoption", "pytest_runtest_logreport", "pytest_terminal_summary")
+__all__ = ("pytest_addoption", "pytest_configure", "pytest_runtest_logreport", "pytest_terminal_summary")
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -19,6 +20,11 @@ def find_shared() -> Path | None:
 
 
 SHARED = find_shared()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Watch what is written to fakes from the first test on."""
+    writes_seen.watch(config)
 
 
 @pytest.fixture(scope="session")
