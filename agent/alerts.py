@@ -103,7 +103,8 @@ class Alerts:
             return self._gone(port, at)
         serial = event.module.get("serial_number", "")
         swapped = event.change is ModuleChange.SWAPPED or (bool(port.serial) and serial != port.serial)
-        port.end_measured("the module was exchanged" if swapped else "a module was inserted")
+        if swapped:  # one that comes alone is the same as before a restart or a reload, or had all ended as it went
+            port.end_measured("the module was exchanged")
         self._readable(port, at)
         for rule in self._on[Happening.MODULE_SWAPPED] if swapped else ():
             port.step(Finding(rule, 0, holds=False), at)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from agent import config as config_file
-from agent import maps, opening, peers, rules_config, sdnotify
+from agent import maps, opening, peerbook, rules_config, sdnotify
 from agent.alertbook import AlertBook
 from agent.baselinekeeper import BaselineKeeper
 from agent.clock import HOST, Clock
@@ -28,6 +28,7 @@ from agent.linkkeeper import LinkKeeper
 from agent.links import Links
 from agent.persist import PortKeeper
 from agent.poller import Poller, PollerOptions
+from agent.reloading import Requests
 from agent.state import Hub, PortForgotten, SourceHealth
 from agent.version import __version__
 
@@ -79,22 +80,21 @@ class Daemon:
         self._ports = PortKeeper(self.hub, _in(self._state_dir, "ports.json"))
         self.history = History(self.hub)
         self._baselines = BaselineKeeper(self.hub, self.book, _in(self._state_dir, "baselines.db"))
+        self.peers = peerbook.PeerBook(self.hub, config.agent.peers)
         self._forensics = Forensics(
             self.hub,
             self.book,
             reader=lambda: self.poller,
             window=self.history.window,
             latches=self._ports.latches,
-            peers=peers.load(config.agent.peers) if config.agent.peers is not None else peers.NOBODY,
+            peers=self.peers,
         )
         self.poller: Poller | None = None
         self._quirks = opening.own_quirks(config)
         self._stop = asyncio.Event()
         self._exit_code = 0
-        self._reload = asyncio.Event()
-        self._reopen = False
+        self._requests = Requests()
         self._interfaces_changed = asyncio.Event()
-        self._reload_done: list[asyncio.Future[None]] = []
         self._reload_ok: Callable[[bool], None] = lambda _ok: None
         self.addresses: list[tuple[str, int]] = []
 
@@ -108,10 +108,7 @@ class Daemon:
         """Read the config file again and change over to it. Raises ConfigError; a bad file changes nothing."""
         if self._path is None:
             raise ConfigError("there is no config file to reload")
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._reload_done.append(done)
-        self._reload.set()
-        await done
+        await self._requests.reload_and_tell()
 
     async def run(self) -> int:
         """Run until stopped; returns the exit code. Raises OpticError for what keeps it from starting."""
@@ -133,6 +130,7 @@ class Daemon:
                     running.append(group.create_task(self.book.run(), name="alerts"))
                     running.append(group.create_task(self._baselines.run(), name="baselines"))
                     running.append(group.create_task(self._forensics.run(), name="forensics"))
+                    running.append(group.create_task(self.peers.run(), name="peers"))
                     running.append(group.create_task(self._watchdog(), name="watchdog"))
                     running.append(group.create_task(self._read(), name="sources"))
                     await self._stop.wait()
@@ -251,10 +249,14 @@ class Daemon:
             await asyncio.sleep(RESCAN_S)
             self._interfaces_changed.clear()
             # Each card is asked whether it can read modules: not on the event loop.
-            if _sources(await asyncio.to_thread(opening.open_all, self.config)) != before:
+            try:
+                now = _sources(await asyncio.to_thread(opening.open_all, self.config))
+            except ConfigError as exc:  # two of them would have one name
+                _log.error("interfaces came or went: %s (the sources of before stay)", exc)
+                continue
+            if now != before:
                 _log.info("interfaces came or went: sources are opened anew")
-                self._reopen = True
-                self._reload.set()
+                self._requests.reopen()
 
     async def _watch_links(self, netns: str, netdevs: dict[str, str]) -> None:
         from drivers.rtnetlink import LinkWatcher
@@ -298,41 +300,47 @@ class Daemon:
         if self._path is None:
             _log.warning("SIGHUP: there is no config file to reload")
             return
-        self._reload.set()
+        self._requests.reload()
 
     async def _reloaded(self) -> Config:
         """Wait until the sources have to change: rules alone are exchanged in place."""
         while True:
-            await self._reload.wait()
-            self._reload.clear()
-            if self._reopen:
-                self._reopen = False
-                if not self._reload_done:
-                    return self.config
-            waiting, self._reload_done = self._reload_done, []
-            try:
-                fresh = self._load()
-                quirks = opening.own_quirks(fresh)
-            except ConfigError as exc:
-                for line in str(exc).splitlines():
-                    _log.error("reload: %s", line)
-                self._reload_ok(False)
-                for each in waiting:
-                    each.set_exception(exc)
-                continue
-            self._reload_ok(True)
-            self.book.replace_rules(rules_config.all_rules(fresh.rule))
-            for each in waiting:
-                each.set_result(None)
-            if fresh.exporter != self.config.exporter:
-                _log.warning("reload: changes of [exporter] take effect after a restart")
-            before = (self.config.source, self.config.port, self.config.agent, self._quirks)
-            if (fresh.source, fresh.port, fresh.agent, quirks) != before:
-                self._quirks = quirks
-                _log.info("reload: sources are opened anew")
+            request = await self._requests.next()
+            fresh, sources_changed = self.config, False
+            if request.reload:
+                try:
+                    fresh, sources_changed = await self._exchange()
+                except ConfigError as exc:
+                    for line in str(exc).splitlines():
+                        _log.error("reload: %s", line)
+                    self._reload_ok(False)
+                    request.answer(exc)
+                else:
+                    self._reload_ok(True)
+                    request.answer()
+            if request.reopen or sources_changed:
                 return fresh
             self.config = fresh
-            _log.info("reload: rules exchanged")
+
+    async def _exchange(self) -> tuple[Config, bool]:
+        """Read the config again and change over to it; whether the sources have to change too.
+
+        Raises ConfigError before anything was changed.
+        """
+        fresh = self._load()
+        quirks = opening.own_quirks(fresh)
+        ends = peerbook.load(fresh.agent.peers)
+        before = (self.config.source, self.config.port, self.config.agent, self._quirks)
+        sources_changed = (fresh.source, fresh.port, fresh.agent, quirks) != before
+        if sources_changed:  # sources that cannot stand together are found out only so
+            await asyncio.to_thread(opening.open_all, fresh)
+        self.book.replace_rules(rules_config.all_rules(fresh.rule))
+        self.peers.use(fresh.agent.peers, ends)
+        self._quirks = quirks
+        if fresh.exporter != self.config.exporter:
+            _log.warning("reload: changes of [exporter] take effect after a restart")
+        _log.info("reload: %s", "sources are opened anew" if sources_changed else "rules exchanged")
+        return fresh, sources_changed
 
     def _load(self) -> Config:
         if self._path is None:

@@ -18,8 +18,8 @@ from agent.alertbook import AlertBook
 from agent.alerttext import rfc3339
 from agent.causes import FLAG_S, Case, Cause, Peer, Seen, Shot, Verdict, classify, evidence_of
 from agent.latches import Latch, Where
-from agent.model import DownCause, LinkEvent, ModuleChange, ModuleEvent, PollFailed, Reading
-from agent.peers import NOBODY, Peers
+from agent.model import DownCause, End, LinkEvent, ModuleChange, ModuleEvent, PollFailed, Reading
+from agent.peers import NOBODY
 from agent.state import Hub
 
 _log = logging.getLogger(__name__)
@@ -64,6 +64,14 @@ class Window(Protocol):
     """The history of a port."""
 
     def __call__(self, device: str, port: str, *, since: float) -> Iterable[Moment]: ...
+
+
+class OtherEnds(Protocol):
+    """Who knows the other ends of links."""
+
+    def of(self, device: str, port: str) -> End | None:
+        """The other end of this port, None when nobody knows."""
+        ...
 
 
 Latched = Callable[[str, str], Iterable[tuple[Where, Latch]]]
@@ -123,7 +131,7 @@ class Forensics:
         reader: Callable[[], Reader | None] = lambda: None,
         window: Window | None = None,
         latches: Latched | None = None,
-        peers: Peers = NOBODY,
+        peers: OtherEnds = NOBODY,
         watch: Watch | None = None,
     ) -> None:
         self._hub = hub
@@ -281,10 +289,10 @@ class Forensics:
         }
         if verdict.lanes:
             said["lanes_affected"] = list(verdict.lanes)
-        if built.peer is not None:
-            said["peer"] = built.peer.name
-            if (loss := _span_loss(built)) is not None:
-                said["span_loss_db"] = loss
+        if (end := self.peers.of(case.event.device, case.event.port)) is not None:
+            said["peer"] = str(end)
+        if (loss := _span_loss(built)) is not None:
+            said["span_loss_db"] = loss
         return said
 
     # ---- the other end ------------------------------------------------------------------------------------

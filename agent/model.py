@@ -237,6 +237,23 @@ class DownCause(Enum):
     UNKNOWN = "unknown"
 
 
+class End(NamedTuple):
+    """A port of a device."""
+
+    device: str
+    port: str
+
+    def __str__(self) -> str:
+        return f"{self.device} {self.port}"
+
+
+class Neighbour(NamedTuple):
+    """The other end of a link as LLDP tells it: who it calls itself, and names of its port, the likeliest first."""
+
+    system: str
+    ports: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class LinkEvent:
     """One edge of a link. `unseen` transitions happened before it without an event of their own.

@@ -1,4 +1,4 @@
-"""Which port is at the other end of each link: a file, since without an LLDP daemon the kernel does not know.
+"""Which port is at the other end of each link, as a file says it.
 
     [[link]]
     a = ["leaf-17", "swp1"]          # device and port, as opticd names them
@@ -10,23 +10,16 @@ Each entry speaks for both ends. `[agent] peers = "/etc/opticd/peers.toml"` name
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from agent.errors import ConfigError
+from agent.model import End
+
+__all__ = ["NOBODY", "End", "Peers", "load", "parse"]
 
 _Name = Annotated[str, StringConstraints(min_length=1)]
-
-
-class End(NamedTuple):
-    """A port of a device."""
-
-    device: str
-    port: str
-
-    def __str__(self) -> str:
-        return f"{self.device} {self.port}"
 
 
 class Peers:

@@ -1,7 +1,7 @@
 """What the daemon knows now, by device and port, and who is told of changes. One event loop, no locks."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ from agent.model import (
     LinkEvent,
     ModuleChange,
     ModuleEvent,
+    Neighbour,
     PollFailed,
     PollTiming,
     Reading,
@@ -116,6 +117,17 @@ class PortForgotten:
     port: str
 
 
+@dataclass(frozen=True, slots=True)
+class NeighboursSeen:
+    """What a device says by LLDP is at the other ends of its links; all that `source` said before is over."""
+
+    device: str
+    source: str
+    ports: Mapping[str, Neighbour]
+    name: str = ""
+    """What the device calls itself, where that is known."""
+
+
 Event = (
     Reading
     | PollFailed
@@ -129,6 +141,7 @@ Event = (
     | BusHealth
     | Discarded
     | PortForgotten
+    | NeighboursSeen
 )
 E_ = TypeVar("E_", bound=Event)
 
