@@ -1,5 +1,6 @@
 """`opticd demo` as a newcomer meets it: a page, metrics that promtool accepts, alerts on its own broker."""
 
+import asyncio
 import json
 import re
 import shutil
@@ -14,6 +15,12 @@ from typing import Any
 
 import pytest
 
+from agent import quantities as q
+from agent.errors import DriverError
+from drivers.snmp.client import Limits
+from drivers.snmp.credentials import Credentials
+from drivers.snmp.oneshot import read_device
+from fakes.snmp_switch import switch_process
 from tests.conftest import ROOT
 
 
@@ -110,9 +117,29 @@ def test_alerts_reach_a_subscriber(demo: Demo) -> None:
     assert [alert["seq"] for alert in events] == list(range(events[0]["seq"], events[0]["seq"] + len(events)))
 
 
+def test_a_switch_over_snmp_is_a_device_of_its_own(demo: Demo) -> None:
+    (switch,) = json.loads(demo.get("sd"))
+    assert switch["labels"]["instance"] == "demo-switch"
+    up = b'\nopticd_source_up{source="snmp:demo-switch"} 1.0\n'
+    _wait(lambda: up in demo.get("metrics"), 30)
+    assert demo.get("metrics").count(b"\nxcvr_up{") == 32
+
+
 def test_it_ends_cleanly_and_says_so(demo: Demo) -> None:
     assert ("opticd/demo/status", "online") in _listen(demo, "opticd/demo/status", seconds=5, messages=1)
     began = time.monotonic()
     demo.process.send_signal(signal.SIGTERM)
     assert demo.process.wait(10) == 0
     assert time.monotonic() - began < 5
+
+
+async def test_the_switchs_optics_come_up_and_it_ends_with_who_started_it() -> None:
+    async with switch_process(1.5) as port:
+        booting = await read_device("127.0.0.1", port, Credentials(), name="switch")
+        assert list(booting.readings) == []
+        await asyncio.sleep(3.0)
+        found = await read_device("127.0.0.1", port, Credentials(), name="switch")
+        assert [reading.port for reading in found.readings if reading.values] == [f"swp{n}" for n in range(1, 8)]
+        assert len(found.readings[6].lanes[q.RX_POWER]) == 4
+    with pytest.raises(DriverError):
+        await read_device("127.0.0.1", port, Credentials(), name="switch", limits=Limits(timeout_s=0.2, retries=0))

@@ -1,4 +1,7 @@
-"""`opticd demo`: the daemon over a simulated switch, with a broker of its own unless one is named."""
+"""`opticd demo`: the daemon over a simulated switch, with a broker of its own unless one is named.
+
+A second switch is asked over SNMP, as a device beside the host.
+"""
 
 import argparse
 import asyncio
@@ -13,9 +16,13 @@ from agent import app, config
 from agent.commands.run import log_to_stderr
 from agent.model import AlertEvent
 from fakes.broker import embedded_broker
+from fakes.snmp_switch import switch_process
 
 _COLOURS: Final = {"critical": "\033[1;31m", "warning": "\033[33m", "info": "\033[36m"}
 _PLAIN: Final = "\033[0m"
+_SWITCH: Final = "demo-switch"
+_SWITCH_BOOT_S: Final = 60.0
+"""So long the second switch has no optics: then one sees it being discovered."""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -32,17 +39,18 @@ async def _demo(arguments: argparse.Namespace) -> int:
         loop.add_signal_handler(number, this.cancel)  # until the daemon has its own
     async with AsyncExitStack() as stack:
         try:
+            switch = await stack.enter_async_context(switch_process(_SWITCH_BOOT_S))
             url = arguments.mqtt or await stack.enter_async_context(embedded_broker())
         except asyncio.CancelledError:
             return 0
-        daemon = app.Daemon(_config(arguments, url), on_started=lambda: _started(daemon, url, arguments))
+        daemon = app.Daemon(_config(arguments, url, switch), on_started=lambda: _started(daemon, url, arguments))
         daemon.hub.subscribe(AlertEvent, _print_alert)
         if arguments.duration is not None:
             loop.call_later(arguments.duration, daemon.stop)
         return await daemon.run()
 
 
-def _config(arguments: argparse.Namespace, url: str) -> config.Config:
+def _config(arguments: argparse.Namespace, url: str, switch: int) -> config.Config:
     mqtt: dict[str, object] = {"url": url}
     if arguments.mqtt is None:
         mqtt["protocol"] = "3.1.1"  # amqtt speaks no MQTT 5
@@ -52,7 +60,10 @@ def _config(arguments: argparse.Namespace, url: str) -> config.Config:
     return config.of_document(
         {
             "agent": agent,
-            "source": [{"type": "fake", "ports": arguments.ports, "scenario": arguments.scenario}],
+            "source": [
+                {"type": "fake", "ports": arguments.ports, "scenario": arguments.scenario},
+                {"type": "snmp", "targets": [f"{_SWITCH}=127.0.0.1:{switch}"], "poll_interval": 2.0},
+            ],
             "exporter": {"prometheus": {"listen": arguments.listen}, "mqtt": mqtt},
         },
         name="demo",
@@ -66,6 +77,7 @@ def _started(daemon: app.Daemon, url: str, arguments: argparse.Namespace) -> Non
     print(f"  page     {page}")
     print(f"  metrics  {page}metrics")
     print(f"  broker   {url}{_subscribe(url)}")
+    print(f"  switch   {page}probe?target={_SWITCH}, a device asked over SNMP; its optics come up in a minute")
     print("Alerts follow, a line each; Ctrl-C ends it.", flush=True)
 
 
