@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from agent import maps
@@ -17,6 +18,7 @@ CALLS: Final = 3
 """Calls in which every static page has to be read, before the module is taken without it."""
 _ROUNDS: Final = 64
 """Rounds of `MemoryMap.missing`: far more than any map needs, so that one that never ends is a bug seen."""
+_LONG: Final = 16
 _ALL: Final = 3
 """Deeper than any page: everything is known."""
 
@@ -110,6 +112,11 @@ def _refused(reads: Reads) -> bool:
     return bool(reads.troubles) and reads.troubles[-1].reason == PageRefused.reason
 
 
+def _first_byte_alone(span: Span, data: bytes) -> bool:
+    """What GPON sticks with a Realtek RTL8672 or RTL9601C answer to a longer read (Linux drivers/net/phy/sfp.c)."""
+    return span.offset == 0 and len(data) >= _LONG and data[0] != 0 and not any(data[1:])
+
+
 class Identification:
     """The identification of one module.
 
@@ -130,6 +137,7 @@ class Identification:
         self._doubted = False
         self._restart = False
         self._calls = 0
+        self._byte_by_byte = False
 
     def go_on(self, reads: Reads) -> bool:
         """Read what is missing; True when `description` and `identity` are there. Raises DecodeError."""
@@ -141,7 +149,7 @@ class Identification:
         return done
 
     def _pass(self, reads: Reads) -> bool:
-        self._way.shape = Shape()
+        self._way.shape = self._as_read(Shape())
         identifier = reads.get(IDENTIFIER)  # in each call: a sign of life
         if identifier is None:
             return False
@@ -157,7 +165,7 @@ class Identification:
             if depth > shaped:
                 shaped = depth
                 description = chosen.describe(self._memory)
-                self._way.shape = maps.shape(chosen.name, description)
+                self._way.shape = self._as_read(maps.shape(chosen.name, description))
                 if not wanted:
                     return self._finish(description, reads)
             # Lower memory first: it says how pages are selected, and until that is known none is.
@@ -170,9 +178,16 @@ class Identification:
         data = reads.get(span)
         if data is None and _refused(reads):
             data = reads.get(span)
+        if data is not None and _first_byte_alone(span, data) and not self._byte_by_byte:
+            self._byte_by_byte = True
+            self._way.shape = self._as_read(self._way.shape)
+            data = reads.get(span)
         if data is not None:
             self._memory.put(span, data)
         return data is not None
+
+    def _as_read(self, shape: Shape) -> Shape:
+        return replace(shape, single_byte=True) if self._byte_by_byte else shape
 
     def _goes_without(self, span: Span, reads: Reads) -> bool:
         """A page that the module refused twice, or that three calls could not read, is described as unread.

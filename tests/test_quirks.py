@@ -8,9 +8,13 @@ from agent import maps
 from agent import quantities as q
 from agent.errors import ConfigError, DecodeError, ModuleAbsent
 from agent.maps.quirks import builtin, effects, parse
-from agent.memory import Memory, Shape, Span
+from agent.memory import I2C_DIAGNOSTICS, Memory, Shape, Span
 from agent.model import Module
+from agent.session import ModuleSession
 from drivers.paged import PagedMemory
+from fakes.images import image
+from fakes.module import FakeModule
+from fakes.products import PRODUCTS
 from tests.test_cmis import Image
 
 OWN = """
@@ -176,3 +180,39 @@ def test_the_example_in_the_documents_is_valid() -> None:
         Module(vendor_name="ACME OPTICS", part_number="QDD-400G-DR4", firmware_revision="3.7"), None
     )
     assert second.vdm[104].name == "multi_path_interference"
+
+
+class OneByte:
+    """A stick that answers the first byte of a read, and zeros behind it."""
+
+    def __init__(self, module: FakeModule) -> None:
+        self.module = module
+
+    def transfer(self, address: int, out: bytes, n: int) -> bytes:
+        data = self.module.transfer(address, out, n)
+        return data[:1] + bytes(n - 1) if n else data
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_module_that_answers_one_byte_a_read_is_found_out_and_read_byte_by_byte() -> None:
+    module = FakeModule(image(PRODUCTS["sfp-10g-lr"], serial="ST1CK"))
+    module.put(Span(96, 10, i2c=I2C_DIAGNOSTICS), bytes.fromhex("2880 80e8 3e80 1388 0fa0"))
+    memory = PagedMemory(OneByte(module), sleep=lambda _: None)
+    session = ModuleSession(memory, identify=maps.identify, sleep=lambda _: None)
+    for _ in range(2):
+        found = session.refresh()
+        assert found.description is not None
+        assert found.values is not None
+        assert found.description.module.get("serial_number") == "ST1CK"
+        assert found.values.values[q.TEMPERATURE] == 40.5
+        assert found.values.lanes[q.RX_POWER] == {1: 0.0004}
+    assert memory.shape.single_byte
+
+
+def test_a_module_that_holds_one_byte_is_no_such_stick() -> None:
+    memory = Memory()
+    memory.put(Span(0, 256), b"\x03" + bytes(255))
+    session = ModuleSession(PagedMemory(FakeModule(memory), sleep=lambda _: None), identify=maps.identify)
+    assert session.refresh().present
