@@ -13,6 +13,7 @@ Device document: drivers/snmp/vendors/*.toml and docs/snmp.md.
 import asyncio
 import logging
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from agent.config_sources import SnmpSource as Section
@@ -43,7 +44,9 @@ class SnmpSource:
         self._complaint = ""
         self._opening = asyncio.Lock()
         self._endpoints: dict[socket.AddressFamily, transport.Endpoint] = {}
+        self._builder = ThreadPoolExecutor(1, "snmp maps")
         self._options = WatchOptions(
+            builder=self._builder,
             interval_s=section.poll_interval or 60.0,
             discovery_s=section.discovery_interval,
             pace=pace or Pace(),
@@ -78,6 +81,7 @@ class SnmpSource:
                 self.traps.stop()
             for endpoint in self._endpoints.values():
                 endpoint.close()
+            self._builder.shutdown(wait=False, cancel_futures=True)
 
     def _reread(self) -> bool:
         """Whether a file of targets has changed; a bad one changes nothing."""
@@ -113,6 +117,7 @@ class SnmpSource:
                     endpoint=self._endpoint,
                     options=self._options,
                     on_engine=self._know_engine,
+                    devices=len(wanted),
                 )
                 self.watches[name] = watch
                 tasks[name] = group.create_task(watch.run(), name=f"snmp {name}")

@@ -6,6 +6,7 @@ import random
 import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -39,7 +40,9 @@ class Pace:
     """The times that no config asks for."""
 
     start_within_s: float = 60.0
-    """The first poll of each device comes at a random time within this, or within its interval."""
+    """The first poll of each device comes at a random time within this, or within its interval ..."""
+    start_each_s: float = 0.6
+    """... or so much for each device that there is: with a single one nobody waits."""
     most_back_off_s: float = 300.0
     after_trap_s: float = 1.0
     """A link that flaps sends several traps; one poll follows them."""
@@ -57,6 +60,8 @@ class WatchOptions:
     pace: Pace = field(default_factory=Pace)
     every_interface: bool = False
     limits: Limits = field(default_factory=Limits)
+    builder: Executor | None = None
+    """Makes the maps of all devices, one after the other: threads that compete keep the event loop waiting."""
 
 
 @dataclass(slots=True)
@@ -82,7 +87,9 @@ class Watch:
         endpoint: Opener,
         options: WatchOptions,
         on_engine: Callable[[bytes], None] = lambda _engine: None,
+        devices: int = 1,
     ) -> None:
+        """`devices`: how many begin together with it."""
         self.target = target
         self.host = target.host
         """The address that answers, once it is resolved."""
@@ -94,6 +101,7 @@ class Watch:
         self._endpoint = endpoint
         self._options = options
         self._pace = options.pace
+        self._start_within_s = min(self._pace.start_within_s, devices * self._pace.start_each_s)
         self._on_engine = on_engine
         self._device: Device | None = None
         self._security: Security | None = None
@@ -115,7 +123,7 @@ class Watch:
         """Poll on a fixed beat from a random start; a device that fails is asked less and less often."""
         loop = asyncio.get_running_loop()
         interval = self._options.interval_s
-        due = loop.time() + random.uniform(0.0, min(interval, self._pace.start_within_s))
+        due = loop.time() + random.uniform(0.0, min(interval, self._start_within_s))
         while True:
             await self._pause(due - loop.time())
             began = loop.time()
@@ -187,7 +195,8 @@ class Watch:
         endpoint = await self._endpoint(family)
         session = Session(endpoint, address, self._security, limits=self._options.limits)
         if self._device is None:
-            return Device(session, self._mibs, every_interface=self._options.every_interface)
+            options = self._options
+            return Device(session, self._mibs, every_interface=options.every_interface, builder=options.builder)
         self._device.session = session
         return self._device
 
