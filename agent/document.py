@@ -256,26 +256,12 @@ def decode_memory(
         description.plan().decode_memory(memory),
         description.plan(slow=True).decode_memory(memory),
     )
-    return Reading(
+    return values.reading(
         device=device,
         port=port,
         source=source,
         time=time,
         module=description.module,
-        module_state=values.module_state,
-        values=values.values,
-        lanes=values.lanes,
-        flags=values.flags,
-        lane_flags=values.lane_flags,
-        data_path_states=values.data_path_states,
-        lane_applications=values.lane_applications,
-        tx_disabled=values.tx_disabled,
         thresholds=description.thresholds,
-        vdm=values.vdm,
-        coherent=values.coherent,
-        lasers=values.lasers,
-        tunable=values.tunable,
-        fec=values.fec,
-        unread=values.unread,
         errors=(*description.errors, *values.errors, *(() if values.data_ready else (_NOT_READY,))),
     )

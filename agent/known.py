@@ -1,7 +1,8 @@
 """What a session knows of the module in its cage, and what it tells of one call."""
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from agent.maps.api import Description, Plan, Values
 from agent.memory import Span
@@ -18,8 +19,7 @@ class Intervals:
     identity_s: float = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Refresh:
+class Refresh(NamedTuple):
     """What one call found. Without `values` there is no reading, and `failure` says why."""
 
     present: bool
@@ -30,7 +30,7 @@ class Refresh:
     """What went wrong beside it, or without costing the reading."""
     discarded: tuple[Trouble, ...] = ()
     change: ModuleChange | None = None
-    previous: Module = field(default_factory=Module)
+    previous: Module = Module()
     bus_failed: bool = False
     unconfirmed: bool = False
     """It did not acknowledge: call again soon to know whether it is gone."""
@@ -93,4 +93,4 @@ def who(module: Module) -> tuple[str, str, str]:
 
 def without_monitors(values: Values) -> Values:
     """States and flags alone: the module says that its monitors are not valid yet."""
-    return replace(values, values={}, lanes={}, vdm=(), coherent={}, lasers=())
+    return values._replace(values={}, lanes={}, vdm=(), coherent={}, lasers=())

@@ -5,7 +5,7 @@ for everybody who asks later, by flag and lane.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from agent.maps.api import Values
@@ -102,7 +102,7 @@ def with_flags(values: Values, owed: Sequence[Values]) -> Values:
     for earlier in owed:
         flags |= {flag: active or flags.get(flag, False) for flag, active in earlier.flags.items()}
         lanes |= {flag: _either(found, lanes.get(flag)) for flag, found in earlier.lane_flags.items()}
-    return replace(values, flags=flags, lane_flags=lanes)
+    return values._replace(flags=flags, lane_flags=lanes)
 
 
 def _either(one: LaneFlags, other: LaneFlags | None) -> LaneFlags:

@@ -6,15 +6,17 @@
     values = plan.decode(blocks)
 
 Everything that can be known before the bytes arrive is worked out once, at compile time; `decode` only unpacks,
-divides and fills dictionaries. A family whose layout the bytes themselves declare (VDM, coherent, lasers) is a
-`Part`: it says which spans it wants and adds to the `Draft` of the refresh.
+divides and fills dictionaries, a whole block at a time: what runs over its words or flags is a builtin. A family
+whose layout the bytes themselves declare (VDM, coherent, lasers) is a `Part`: it says which spans it wants and adds
+to the `Draft` of the refresh.
 """
 
 import copy
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Final, NamedTuple, Protocol
+from operator import getitem, itemgetter, truediv  # pyright: ignore[reportUnknownVariableType]
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar, cast
 
 from agent.memory import Memory, Span, merge
 from agent.model import (
@@ -31,6 +33,9 @@ from agent.model import (
 from agent.quantities import Flag, Quantity
 from agent.registers import Item, Kind
 from agent.values import Values
+
+T = TypeVar("T")
+_divide = cast("Callable[[int, int], float]", truediv)
 
 GAP: Final = 128
 """Bytes worth reading in vain: any hole of a page, since another read costs a page select, a hold-off, a check."""
@@ -123,27 +128,59 @@ class _Column(NamedTuple):
 
     quantity: Quantity
     place: _Place
-    unpack: Callable[[bytes, int], tuple[int, ...]]
+    order: str
+    """`>` or `<`, as in `struct`."""
+    layout: str
+    """The letters of its words and of the holes between them."""
     divisor: int
     """What a word is divided by, where that is all there is to do; else 0."""
     scale: Callable[[int], float]
     lanes: tuple[int, ...]
 
 
-class _LaneFlag(NamedTuple):
-    """One byte of a flag over lanes, and what each of its 256 values means."""
+class _Row(NamedTuple):
+    """The words of one quantity among those of a run."""
+
+    quantity: Quantity
+    lanes: tuple[int, ...]
+    first: int
+    end: int
+
+
+class _Run(NamedTuple):
+    """Words of one block that are unpacked, and divided, together."""
+
+    block: int
+    unpack: Callable[[bytes], tuple[int, ...]]
+    divisors: tuple[int, ...]
+    """One a word."""
+    rows: tuple[_Row, ...]
+
+
+class _Scaled(NamedTuple):
+    """Words of one quantity that take more than a division."""
+
+    block: int
+    unpack: Callable[[bytes], tuple[int, ...]]
+    scale: Callable[[int], float]
+    row: _Row
+
+
+class _FlagByte(NamedTuple, Generic[T]):
+    """One byte of a flag, over lanes or of the module, and what each of its 256 values means."""
 
     flag: Flag
     place: _Place
-    table: tuple[LaneFlags, ...]
+    table: tuple[T, ...]
 
 
-class _ModuleFlag(NamedTuple):
-    """One bit that speaks of the module; `mask` is within its byte."""
+class _FlagRun(NamedTuple, Generic[T]):
+    """The flags of one block: the bytes that hold them, one a flag, and the table of each."""
 
-    flag: Flag
-    place: _Place
-    mask: int
+    block: int
+    pick: Callable[[bytes], tuple[int, ...]]
+    flags: tuple[Flag, ...]
+    tables: tuple[tuple[T, ...], ...]
 
 
 class _Small(NamedTuple):
@@ -160,9 +197,8 @@ class CompiledPlan:
     """The `agent.maps.api.Plan` of one module; while the flags' bytes stay, it hands out the last flags again."""
 
     __slots__ = (
-        "_columns", "_flag_key", "_flag_runs", "_flags", "_items", "_keys", "_lane_flags", "_module_state",
-        "_more_lane_flags",
-        "_parts", "_settings", "_shared", "_sizes", "_unread", "spans",
+        "_flag_bytes", "_flag_key", "_flags", "_items", "_keys", "_lane_flags", "_module_state", "_more_lane_flags",
+        "_parts", "_runs", "_scaled", "_settings", "_shared", "_sizes", "_unread", "spans",
     )  # fmt: skip
 
     def __init__(
@@ -181,19 +217,22 @@ class CompiledPlan:
         self._parts = [(part, [_locate(spans, span) for span in part.spans]) for part in parts]
         quantities = [item for item in items if isinstance(item.field.subject, Quantity)]
         flags = [item for item in items if isinstance(item.field.subject, Flag)]
-        self._columns = [_column(item, _locate(spans, item.span)) for item in quantities]
-        rows = [row for item in flags if item.lanes for row in _lane_flag(item, spans)]
-        self._lane_flags = list({row.flag: row for row in reversed(rows)}.values())[::-1]
+        columns = [_column(item, _locate(spans, item.span)) for item in quantities]
+        self._runs = _word_runs([column for column in columns if column.divisor])
+        self._scaled = [_scaled(column) for column in columns if not column.divisor]
+        rows = [row for item in flags if item.lanes for row in _lane_flags(item, spans)]
+        first_rows = list({row.flag: row for row in reversed(rows)}.values())[::-1]
+        self._lane_flags = _flag_runs(first_rows)
         # Of another bank, or another byte of the same one.
-        self._more_lane_flags = [row for row in rows if row not in self._lane_flags]
-        self._flags = [row for item in flags if not item.lanes for row in _module_flag(item, spans)]
+        self._more_lane_flags = [row for row in rows if row not in first_rows]
+        self._flags = _flag_runs([row for item in flags if not item.lanes for row in _module_flags(item, spans)])
         named = (item for item in items if isinstance(item.field.subject, str))
         self._settings = [row for item in named for row in _small(item, spans)]
         self._keys = [
             tuple(dict.fromkeys(_keys(item for item in items if _locate(spans, item.span).block == block)))
             for block in range(len(spans))
         ]
-        self._flag_runs = _runs([(_locate(spans, item.span), item.span.length) for item in flags])
+        self._flag_bytes = _stretches([(_locate(spans, item.span), item.span.length) for item in flags])
         self._flag_key: list[bytes | None] | None = None
         self._shared: tuple[Mapping[Flag, bool], Mapping[Flag, LaneFlags]] = ({}, {})
 
@@ -231,22 +270,25 @@ class CompiledPlan:
 
     def _decode(self, blocks: Sequence[bytes | None], draft: Draft) -> Values:
         values, lanes = draft.values, draft.lanes
-        for quantity, (index, at), unpack, divisor, scale, numbers in self._columns:
+        for index, unpack, divisors, rows in self._runs:
             block = blocks[index]
-            if block is None:
-                continue
-            words = unpack(block, at)
-            if not numbers:
-                values[quantity] = words[0] / divisor if divisor else scale(words[0])
-                continue
-            if divisor:
-                column = {lane: word / divisor for lane, word in zip(numbers, words, strict=False)}
-            else:
-                column = {lane: scale(word) for lane, word in zip(numbers, words, strict=False)}
-            if quantity in lanes:  # the lanes of another bank
-                lanes[quantity].update(column)
-            else:
-                lanes[quantity] = column
+            if block is not None:
+                numbers = list(map(_divide, unpack(block), divisors))
+                for quantity, places, first, end in rows:
+                    if not places:
+                        values[quantity] = numbers[first]
+                    elif quantity not in lanes:
+                        lanes[quantity] = dict(zip(places, numbers[first:end], strict=False))
+                    else:  # the lanes of another bank
+                        lanes[quantity].update(zip(places, numbers[first:end], strict=False))
+        for index, unpack, scale, (quantity, places, _, _) in self._scaled:
+            block = blocks[index]
+            if block is not None:
+                numbers = list(map(scale, unpack(block)))
+                if places:
+                    lanes.setdefault(quantity, {}).update(zip(places, numbers, strict=False))
+                else:
+                    values[quantity] = numbers[0]
         flags, lane_flags = self._decode_flags(blocks)
         state, ready, paths, applications, disabled = self._decode_settings(blocks)
         if None in blocks:
@@ -274,19 +316,11 @@ class CompiledPlan:
         )
 
     def _decode_flags(self, blocks: Sequence[bytes | None]) -> tuple[Mapping[Flag, bool], Mapping[Flag, LaneFlags]]:
-        key = [block[a:b] if (block := blocks[index]) is not None else None for index, a, b in self._flag_runs]
+        key = [block[a:b] if (block := blocks[index]) is not None else None for index, a, b in self._flag_bytes]
         if key == self._flag_key:
             return self._shared
-        flags = {
-            flag: bool(block[at] & mask)
-            for flag, (index, at), mask in self._flags
-            if (block := blocks[index]) is not None
-        }
-        lane_flags = {
-            flag: table[block[at]]
-            for flag, (index, at), table in self._lane_flags
-            if (block := blocks[index]) is not None
-        }
+        flags = _flags_of(self._flags, blocks)
+        lane_flags = _flags_of(self._lane_flags, blocks)
         for flag, (index, at), table in self._more_lane_flags:
             if (block := blocks[index]) is not None:
                 now, before = table[block[at]], lane_flags.get(flag, _NO_LANES)
@@ -325,6 +359,15 @@ class CompiledPlan:
         return state, ready, paths, applications, disabled
 
 
+def _flags_of(runs: Iterable[_FlagRun[T]], blocks: Sequence[bytes | None]) -> dict[Flag, T]:
+    found: dict[Flag, T] = {}
+    for index, pick, flags, tables in runs:
+        block = blocks[index]
+        if block is not None:
+            found.update(zip(flags, map(getitem, tables, pick(block)), strict=False))
+    return found
+
+
 _NO_LANES: Final = LaneFlags(0, 0)
 _SETTING_KEYS: Final = {
     "data_path_states": "datapath_state",
@@ -353,7 +396,7 @@ def _locate(spans: Sequence[Span], wanted: Span) -> _Place:
     raise LookupError(f"no read covers {wanted}")
 
 
-def _runs(places: Iterable[tuple[_Place, int]]) -> list[tuple[int, int, int]]:
+def _stretches(places: Iterable[tuple[_Place, int]]) -> list[tuple[int, int, int]]:
     """Block, first and end of the bytes that all these places (with their lengths) lie in."""
     ends: dict[int, tuple[int, int]] = {}
     for (block, at), length in places:
@@ -374,10 +417,51 @@ def _column(item: Item, place: _Place) -> _Column:
     used = [at for at, lane in enumerate(item.lanes) if lane]
     lanes = item.lanes[used[0] : used[-1] + 1] if used else (1,)
     layout = "".join(row.kind.letter if lane else f"{row.kind.size}x" for lane in lanes)
-    unpack = struct.Struct(row.kind.order + layout).unpack_from
     simple = item.convert is None and row.kind is not Kind.F16 and row.lsb.numerator == 1
     numbers = tuple(lane for lane in item.lanes if lane)
-    return _Column(subject, place, unpack, row.lsb.denominator if simple else 0, item.scale, numbers)
+    divisor = row.lsb.denominator if simple else 0
+    return _Column(subject, place, row.kind.order, layout, divisor, item.scale, numbers)
+
+
+def _scaled(column: _Column) -> _Scaled:
+    unpack = struct.Struct(f"{column.order}{column.place.at}x{column.layout}").unpack_from
+    return _Scaled(column.place.block, unpack, column.scale, _Row(column.quantity, column.lanes, 0, 0))
+
+
+def _word_runs(columns: Iterable[_Column]) -> list[_Run]:
+    """Columns of one block and byte order together; one that overlaps another begins a run of its own."""
+    groups: list[list[_Column]] = []
+    for column in columns:
+        for group in groups:
+            kind = (group[0].place.block, group[0].order)
+            if kind == (column.place.block, column.order) and not any(_meet(column, other) for other in group):
+                group.append(column)
+                break
+        else:
+            groups.append([column])
+    return [_word_run(group) for group in groups]
+
+
+def _end(column: _Column) -> int:
+    return column.place.at + struct.calcsize(column.order + column.layout)
+
+
+def _meet(one: _Column, other: _Column) -> bool:
+    return one.place.at < _end(other) and other.place.at < _end(one)
+
+
+def _word_run(columns: Sequence[_Column]) -> _Run:
+    layout, at = columns[0].order, 0
+    divisors: list[int] = []
+    rows: dict[_Column, _Row] = {}
+    for column in sorted(columns, key=lambda column: column.place.at):
+        layout += f"{column.place.at - at}x{column.layout}"
+        at = _end(column)
+        first = len(divisors)
+        divisors += [column.divisor] * (len(column.lanes) or 1)
+        rows[column] = _Row(column.quantity, column.lanes, first, len(divisors))
+    unpack = struct.Struct(layout).unpack_from
+    return _Run(columns[0].place.block, unpack, tuple(divisors), tuple(rows[column] for column in columns))
 
 
 def _small(item: Item, spans: Sequence[Span]) -> list[_Small]:
@@ -393,18 +477,42 @@ def _small(item: Item, spans: Sequence[Span]) -> list[_Small]:
     ]
 
 
-def _module_flag(item: Item, spans: Sequence[Span]) -> list[_ModuleFlag]:
+def _module_flags(item: Item, spans: Sequence[Span]) -> Iterator[_FlagByte[bool]]:
     flag = item.field.subject
-    rows = _small(item, spans) if isinstance(flag, Flag) else []
-    return [_ModuleFlag(flag, row.place, row.mask << row.shift) for row in rows if isinstance(flag, Flag)]
+    if isinstance(flag, Flag):
+        for row in _small(item, spans):
+            yield _FlagByte(flag, row.place, _set_in(row.mask << row.shift))
 
 
-def _lane_flag(item: Item, spans: Sequence[Span]) -> list[_LaneFlag]:
+def _lane_flags(item: Item, spans: Sequence[Span]) -> Iterator[_FlagByte[LaneFlags]]:
     flag = item.field.subject
     bits: dict[_Place, list[tuple[int, int]]] = {}
-    for row in _small(item, spans):
-        bits.setdefault(row.place, []).append((row.shift, row.lane))
-    return [_LaneFlag(flag, place, _table(tuple(lanes))) for place, lanes in bits.items() if isinstance(flag, Flag)]
+    if isinstance(flag, Flag):
+        for row in _small(item, spans):
+            bits.setdefault(row.place, []).append((row.shift, row.lane))
+        for place, lanes in bits.items():
+            yield _FlagByte(flag, place, _table(tuple(lanes)))
+
+
+def _flag_runs(rows: Iterable[_FlagByte[T]]) -> list[_FlagRun[T]]:
+    blocks: dict[int, list[_FlagByte[T]]] = {}
+    for row in rows:
+        blocks.setdefault(row.place.block, []).append(row)
+    return [
+        _FlagRun(
+            block,
+            itemgetter(*(row.place.at for row in mine), 0),  # one more than there are flags: always a tuple
+            tuple(row.flag for row in mine),
+            tuple(row.table for row in mine),
+        )
+        for block, mine in blocks.items()
+    ]
+
+
+@lru_cache(maxsize=256)
+def _set_in(mask: int) -> tuple[bool, ...]:
+    """For every byte whether a bit of the mask is set in it."""
+    return tuple(bool(byte & mask) for byte in range(256))
 
 
 @lru_cache(maxsize=256)

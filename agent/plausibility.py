@@ -6,7 +6,7 @@ is the rules' business.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from agent import quantities as q
@@ -97,8 +97,7 @@ class Plausibility:
         lanes = _impossible_lanes(values, bad)
         if not bad:
             return values, ()
-        return replace(
-            values,
+        return values._replace(
             values={quantity: value for quantity, value in values.values.items() if quantity not in wrong},
             lanes={**values.lanes, **lanes},
             unread=tuple(dict.fromkeys((*values.unread, *(each.key for each in (*wrong, *lanes))))),

@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 from agent.errors import ModuleAbsent, OpticError
 from agent.identification import Identify
 from agent.memory import ModuleMemory
-from agent.model import Module, ModuleEvent, PollFailed, Reading, Trouble
+from agent.model import Module, ModuleEvent, PollFailed, Trouble
 from agent.session import Intervals, ModuleSession, Refresh
 from agent.state import Discarded, Event
 
@@ -44,8 +44,7 @@ class Outcome(Enum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Polled:
+class Polled(NamedTuple):
     """Everything one job brings across to the event loop."""
 
     outcome: Outcome
@@ -111,7 +110,7 @@ class PortJob:
             return self._told(session, found, begun)
         if not self._reachable:
             return self.poll()
-        return self._took(Polled(self._last, (), 0.0), begun)
+        return Polled(self._last, (), *self._took(begun))
 
     def close(self) -> None:
         """Give the way in back; the next poll opens it again."""
@@ -149,14 +148,15 @@ class PortJob:
         self._last = outcome
         self._reachable = not (refresh.bus_failed or outcome in _UNREACHABLE)
         events = self._events(refresh, self._wall())
-        return self._took(Polled(outcome, events, 0.0, bus_failed=refresh.bus_failed), begun)
+        return Polled(outcome, events, *self._took(begun), bus_failed=refresh.bus_failed)
 
-    def _took(self, polled: Polled, begun: float) -> Polled:
+    def _took(self, begun: float) -> tuple[float, float]:
+        """Seconds that the bus was in use since then, and the rest of them."""
         took = time.perf_counter() - begun
         if self._session is None:
-            return polled
+            return 0.0, 0.0
         bus_s = self._session.meter.take()
-        return replace(polled, bus_s=bus_s, work_s=max(0.0, took - bus_s))
+        return bus_s, max(0.0, took - bus_s)
 
     def _events(self, refresh: Refresh, now: float) -> tuple[Event, ...]:
         device, port = self._device, self.setup.port
@@ -170,27 +170,13 @@ class PortJob:
         elif refresh.values is not None and refresh.description is not None:
             values, description = refresh.values, refresh.description
             events.append(
-                Reading(
-                    device,
-                    port,
-                    self.setup.source,
-                    now,
-                    description.module,
-                    module_state=values.module_state,
-                    values=values.values,
-                    lanes=values.lanes,
-                    flags=values.flags,
-                    lane_flags=values.lane_flags,
-                    data_path_states=values.data_path_states,
-                    lane_applications=values.lane_applications,
-                    tx_disabled=values.tx_disabled,
+                values.reading(
+                    device=device,
+                    port=port,
+                    source=self.setup.source,
+                    time=now,
+                    module=description.module,
                     thresholds=description.thresholds,
-                    vdm=values.vdm,
-                    coherent=values.coherent,
-                    lasers=values.lasers,
-                    tunable=values.tunable,
-                    fec=values.fec,
-                    unread=values.unread,
                     errors=(*values.errors, *refresh.troubles),
                 )
             )

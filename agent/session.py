@@ -8,7 +8,6 @@ are made here; which page is selected for them is the driver's business.
 import contextlib
 import time
 from collections.abc import Callable, Generator
-from dataclasses import replace
 from typing import Final
 
 from agent.errors import DecodeError, DeviceRefused, DriverError, NotPermitted, Unsupported
@@ -132,14 +131,14 @@ class ModuleSession:
         elif not reads.good:
             known.doubtful = True
             nothing = self._nothing(reads)
-            return replace(nothing, change=change, previous=previous) if change else nothing
+            return nothing._replace(change=change, previous=previous) if change else nothing
         values = self._with_slow(reads, known, known.plan.decode(blocks))
         if not self._same_module(reads, known, values):
             if self._known is None:
                 return self._exchanged(reads.again(), known)
             known.owed = [*known.owed[-7:], values]
             nothing = self._nothing(reads)
-            return replace(nothing, change=change, previous=previous) if change else nothing
+            return nothing._replace(change=change, previous=previous) if change else nothing
         self._missed = 0
         if values.module_state:
             known.outdated |= bool(known.state) and values.module_state != known.state
@@ -263,7 +262,7 @@ class ModuleSession:
                 reads.take(later)
         slow = known.slow_plan.decode(blocks)
         known.slow_at = now
-        known.slow = replace(slow, errors=())  # reported once, with the refresh that read them
+        known.slow = slow._replace(errors=())  # reported once, with the refresh that read them
         return overlay(values, slow)
 
     @contextlib.contextmanager
@@ -301,7 +300,7 @@ class ModuleSession:
         refresh = self._arrive(reads)
         if self._known is None and refresh.present:  # not at once: until then nobody is there
             self._gone = True
-            return replace(refresh, change=ModuleChange.REMOVED, previous=known.description.module)
+            return refresh._replace(change=ModuleChange.REMOVED, previous=known.description.module)
         return refresh
 
     # -- a module that is not known yet, or not well ------------------------------------------------------

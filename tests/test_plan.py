@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import quantities as q
@@ -87,6 +87,7 @@ def every_item(banks: int, lanes: set[int]) -> list[Item]:
     return [place(f, bank=bank, lanes=lanes) for f in FIELDS for bank in (range(banks) if f.banked else (0,))]
 
 
+@settings(deadline=None)
 @given(st.data(), st.integers(1, 3), st.sets(st.integers(1, 24), min_size=1))
 def test_agrees_with_the_plain_decoder(data: st.DataObject, banks: int, lanes: set[int]) -> None:
     items = [item for item in every_item(banks, lanes) if any(item.lanes) or not item.field.lanes]
@@ -102,6 +103,7 @@ def test_agrees_with_the_plain_decoder(data: st.DataObject, banks: int, lanes: s
     assert plan.decode_memory(memory) == want
 
 
+@settings(deadline=None)
 @given(st.sets(st.integers(0, 5)), st.integers(3, 255))
 def test_a_hole_leaves_the_rest(missing: set[int], short: int) -> None:
     items = every_item(1, set(range(1, 9)))
@@ -114,7 +116,7 @@ def test_a_hole_leaves_the_rest(missing: set[int], short: int) -> None:
     got = compile_plan(items).decode_memory(memory)
     assert set(got.unread) == set(want.unread)
     assert got == Values(
-        **{name: getattr(want, name) for name in Values.__dataclass_fields__ if name != "unread"}, unread=got.unread
+        **{name: getattr(want, name) for name in Values._fields if name != "unread"}, unread=got.unread
     )
 
 

@@ -44,10 +44,11 @@ def overlay(fast: Values, slow: Values) -> Values:
     """One refresh with what the slow plan read last; where both should hold a key, the refresh wins."""
     return Values(
         module_state=fast.module_state or slow.module_state,
-        values={**slow.values, **fast.values},
-        lanes={**slow.lanes, **fast.lanes},
-        flags={**slow.flags, **fast.flags},
-        lane_flags={**slow.lane_flags, **fast.lane_flags},
+        values={**slow.values, **fast.values} if slow.values else fast.values,
+        lanes={**slow.lanes, **fast.lanes} if slow.lanes else fast.lanes,
+        # The flags of the refresh as they are: they are the same objects until one changes.
+        flags={**slow.flags, **fast.flags} if slow.flags else fast.flags,
+        lane_flags={**slow.lane_flags, **fast.lane_flags} if slow.lane_flags else fast.lane_flags,
         data_path_states=fast.data_path_states or slow.data_path_states,
         lane_applications=fast.lane_applications or slow.lane_applications,
         tx_disabled=fast.tx_disabled or slow.tx_disabled,
@@ -56,8 +57,8 @@ def overlay(fast: Values, slow: Values) -> Values:
         lasers=fast.lasers or slow.lasers,
         tunable=fast.tunable or slow.tunable,
         fec=fast.fec or slow.fec,
-        unread=tuple(dict.fromkeys((*fast.unread, *slow.unread))),
-        errors=(*fast.errors, *slow.errors),
+        unread=tuple(dict.fromkeys((*fast.unread, *slow.unread))) if slow.unread else fast.unread,
+        errors=(*fast.errors, *slow.errors) if slow.errors else fast.errors,
         data_ready=fast.data_ready,
     )
 
