@@ -1,35 +1,104 @@
 """An alert as the JSON of the contract (section 5)."""
 
 import json
+from collections.abc import Mapping
+from typing import Final, Literal, NotRequired, TypedDict
 
 from agent.alerttext import rfc3339
-from agent.model import AlertEvent
+from agent.model import AlertEvent, AlertModule, Severity
 
-SCHEMA = "opticd/alert/1"
+SCHEMA: Final = "opticd/alert/1"
 
 
-def to_alert_document(event: AlertEvent) -> dict[str, object]:
+class AlertDocument(TypedDict):
+    """`opticd/alert/1`: a transition of an alert, or a link event. What does not apply is absent."""
+
+    schema: str
+    id: str
+    seq: int
+    boot_id: str
+    time: str
+    device: str
+    port: str
+    lane: NotRequired[int]
+    rule: str
+    severity: Severity
+    state: Literal["firing", "resolved"]
+    value: NotRequired[float]
+    unit: NotRequired[str]
+    threshold: NotRequired[float]
+    summary: str
+    cause: NotRequired[str]
+    evidence: Mapping[str, object]
+    module: AlertModule
+    replayed: NotRequired[bool]
+    """True when it waited for the broker."""
+
+
+class ShotDocument(TypedDict):
+    """What the module said at one moment around a link event; lists go by lane, the first is lane 1."""
+
+    time: str
+    temperature_celsius: NotRequired[float]
+    rx_power_dbm: NotRequired[list[float]]
+    tx_power_dbm: NotRequired[list[float]]
+    tx_bias_amperes: NotRequired[list[float]]
+    module_state: NotRequired[str]
+
+
+class FlagSeen(TypedDict):
+    """A flag that was found set, and when; without a lane it is the module's."""
+
+    flag: str
+    lane: NotRequired[int]
+    time: str
+
+
+class FlapEvidence(TypedDict, total=False):
+    """The evidence of a link event: at once what was known, and once it is explained the rest."""
+
+    down_cause: str
+    unseen_transitions: int
+    fired_at: str
+    reasons: list[str]
+    before: list[ShotDocument]
+    after: list[ShotDocument]
+    flags: list[FlagSeen]
+    edges: int
+    link_up: bool
+    module_state: str
+    lanes_affected: list[int]
+    peer: str
+    span_loss_db: dict[str, float]
+    """By lane."""
+
+
+def to_alert_document(event: AlertEvent) -> AlertDocument:
     """The alert as a JSON object; keys that do not apply are absent."""
-    document: dict[str, object] = {
-        "schema": SCHEMA,
-        "id": event.id,
-        "seq": event.seq,
-        "boot_id": event.boot_id,
-        "time": rfc3339(event.time),
-        "device": event.device,
-        "port": event.port,
-    }
+    document = AlertDocument(
+        schema=SCHEMA,
+        id=event.id,
+        seq=event.seq,
+        boot_id=event.boot_id,
+        time=rfc3339(event.time),
+        device=event.device,
+        port=event.port,
+        rule=event.rule,
+        severity=event.severity,
+        state=event.state,
+        summary=event.summary,
+        evidence=event.evidence,
+        module=event.module,
+    )
     if event.lane:
         document["lane"] = event.lane
-    document |= {"rule": event.rule, "severity": event.severity, "state": event.state}
     if event.value is not None:
-        document |= {"value": event.value, "unit": event.unit}
+        document["value"] = event.value
+        document["unit"] = event.unit
     if event.threshold is not None:
         document["threshold"] = event.threshold
-    document["summary"] = event.summary
     if event.cause:
         document["cause"] = event.cause
-    document |= {"evidence": event.evidence, "module": event.module}
     return document
 
 

@@ -150,7 +150,7 @@ class Scene:
             "reasons": ["rx power of lane 3 fell by 38.7 dB within 3 s", "tx power and bias did not move"],
             "before": shots[:3],
             "after": shots[3:],
-            "flags": ["rx_los lane 3"],
+            "flags": [{"flag": "rx_los", "lane": 3, "time": timestamp(when)}],
             "lanes_affected": [3],
         }
         down = alert("link_down", port=FLAPPING, severity="critical")

@@ -7,6 +7,7 @@ import { evidence, timeline } from "./events.js";
 import { keyOf, on, store } from "./store.js";
 
 const LANE_KEYS = ["rx_power_dbm", "tx_power_dbm", "tx_bias_amperes"];
+const EVENTS = 2000; // as many as the server keeps
 const USUAL = {
   temperature_celsius: "temperature", supply_voltage_volts: "supply voltage", rx_power_watts: "received power",
   tx_power_watts: "transmitted power", tx_bias_amperes: "laser bias",
@@ -71,19 +72,30 @@ function listen(mine) {
   mine.source.addEventListener("reading", (event) => {
     const { history, events, link, module_swaps, reliability } = mine.document; // the rest is of an older reading
     const reading = JSON.parse(event.data);
-    history.push(sampleOf(reading));
-    if (history.length > 2000) history.shift();
-    mine.document = { ...reading, history, events, module_swaps, reliability, present: true, up: true, link: link && { ...reading.link, ...link } };
+    mine.document = { ...reading, history: thinned([...history, sampleOf(reading)]), events, module_swaps, reliability, present: true, up: true, link: link && { ...reading.link, ...link } };
     drawSoon();
   });
   mine.source.addEventListener("alert", (event) => {
     const alert = JSON.parse(event.data);
     if (alert.port !== mine.port || alert.device !== mine.device) return;
     mine.document.events.push(alert);
+    mine.document.events.splice(0, mine.document.events.length - EVENTS);
     load(mine.device, mine.port).then((found) => {
       if (shown === mine) mine.document = found;
       drawSoon();
     }, () => drawSoon());
+  });
+}
+
+// As the server keeps them: an hour at 10 s, the last minute in full. A page that stays open does not grow.
+function thinned(history) {
+  const now = Date.parse(history.at(-1).time);
+  let kept = 0;
+  return history.filter(({ time }) => {
+    const at = Date.parse(time);
+    if (at < now - 3_600_000 || (at < now - 60_000 && at - kept < 10_000)) return false;
+    kept = at;
+    return true;
   });
 }
 
