@@ -40,6 +40,8 @@ _log = logging.getLogger(__name__)
 
 STALE_S: Final = 15.0
 """A bus whose thread was silent for so long keeps the watchdog from being fed."""
+LOOK_S: Final = 5.0
+"""How often the kernel's list of I2C devices is looked at."""
 RESCAN_S: Final = 1.0
 """Interfaces that come together (a card with its ports, renamed by udev) are looked at together."""
 STOP_S: Final = 4.0
@@ -50,7 +52,10 @@ Work = Callable[[], Coroutine[object, object, None]]
 
 
 class Daemon:
-    """One run. `path` is the config file that a reload reads again; None: there is none to read."""
+    """One run. `path` is the config file that a reload reads again; None: there is none to read.
+
+    `look_again` says what this host has now, where no file says what to read.
+    """
 
     def __init__(
         self,
@@ -59,8 +64,10 @@ class Daemon:
         path: Path | None = None,
         on_started: Callable[[], None] | None = None,
         clock: Clock = HOST,
+        look_again: Callable[[], Config] | None = None,
     ) -> None:
         self.config = config
+        self._look_again = look_again
         self.hub = Hub(config.agent.device)
         self.started_at = time.monotonic()
         self._path = path
@@ -242,21 +249,34 @@ class Daemon:
             self._on_started()
 
     async def _rescan(self, wanted: opening.Wanted) -> None:
-        """Open the sources anew when something that a pattern matches came or went."""
-        before = _sources(wanted)
+        """Open the sources anew when something came or went that a pattern matches, or that nobody configured."""
+        from drivers.discovery import eeprom_devices
+
+        root = self.config.agent.sys_root
+        before, devices = _sources(wanted), eeprom_devices(root)
         while True:
-            await self._interfaces_changed.wait()
+            with contextlib.suppress(TimeoutError):  # the kernel tells of interfaces, of EEPROM files it does not
+                async with asyncio.timeout(LOOK_S):
+                    await self._interfaces_changed.wait()
+            if eeprom_devices(root) == devices and not self._interfaces_changed.is_set():
+                continue
             await asyncio.sleep(RESCAN_S)
             self._interfaces_changed.clear()
-            # Each card is asked whether it can read modules: not on the event loop.
+            devices = eeprom_devices(root)
             try:
-                now = _sources(await asyncio.to_thread(opening.open_all, self.config))
+                found, now = await asyncio.to_thread(self._found)
             except ConfigError as exc:  # two of them would have one name
-                _log.error("interfaces came or went: %s (the sources of before stay)", exc)
+                _log.error("interfaces or EEPROM files came or went: %s (the sources of before stay)", exc)
                 continue
             if now != before:
-                _log.info("interfaces came or went: sources are opened anew")
+                _log.info("interfaces or EEPROM files came or went: sources are opened anew")
+                self.config = found
                 self._requests.reopen()
+
+    def _found(self) -> tuple[Config, set[str]]:
+        """What is to be read now. Each card is asked whether it can read modules: not on the event loop."""
+        found = self.config if self._look_again is None else self._look_again()
+        return found, _sources(opening.open_all(found))
 
     async def _watch_links(self, netns: str, netdevs: dict[str, str]) -> None:
         from drivers.rtnetlink import LinkWatcher
@@ -379,11 +399,11 @@ def _in(folder: Path | None, name: str) -> Path | None:
     return folder / name if folder is not None else None
 
 
-def run(config: Config, *, path: Path | None = None) -> int:
+def run(config: Config, *, path: Path | None = None, look_again: Callable[[], Config] | None = None) -> int:
     """Run a daemon to its end; returns the exit code. Raises OpticError for what keeps it from running."""
 
     async def main() -> int:
-        return await Daemon(config, path=path).run()
+        return await Daemon(config, path=path, look_again=look_again).run()
 
     return run_to_end(main())
 

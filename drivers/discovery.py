@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 from agent import maps
 from agent.errors import BusGone, DecodeError, DriverError, ModuleAbsent
+from agent.maps import sff8024
 from agent.memory import Memory, ModuleMemory, Span
 from drivers import coexistence, netdevs
 from drivers.i2c import LinuxI2cBus, SystemCalls
@@ -24,6 +25,7 @@ from drivers.sysfs import SPD_NAMES, FileCalls, SysfsMemory
 Status = Literal["module", "empty", "left alone", "failed"]
 
 _SYS: Final = Path("/sys")
+_FIRST: Final = Span(0, 3)
 _EEPROM_ADDRESSES: Final = range(0x50, 0x58)
 _MONITORS: Final = re.compile(r"DDC|AUX|i915|nvidia|nouveau|amdgpu|radeon|mgag200|\bast\b", re.IGNORECASE)
 _BRIDGES: Final = re.compile(r"I2CDriver|I2CMini|Bus ?Pirate|SC18IM", re.IGNORECASE)
@@ -122,7 +124,10 @@ def probe(memory: ModuleMemory, *, source: str, port: str) -> Found:
     """Who is there, from lower memory and page 00h alone. Raises BusGone, Unsupported."""
     try:
         known = Memory()
-        for span in (Span(0, 128), Span(128, 128)):
+        known.put(_FIRST, memory.read(_FIRST))
+        # Of a paged module bytes 3-25 are flags, which a read clears: they belong to whoever monitors it.
+        sfp = sff8024.identifier(known.byte(0) or 0).memory_map == sff8024.SFF8472
+        for span in (Span(3, 125) if sfp else Span(26, 102), Span(128, 128)):
             known.put(span, memory.read(span))
         return Found(source, port, *_who(known))
     except ModuleAbsent:
@@ -136,25 +141,26 @@ def probe(memory: ModuleMemory, *, source: str, port: str) -> Found:
 
 
 def _who(known: Memory) -> tuple[Status, str]:
-    head = known.get(Span(0, 128)) or b""
+    head = known.get(_FIRST) or b""
     try:
         found = maps.identify(known)
         module = found.describe(known).module
     except DecodeError:
-        return "empty", f"what answers is no module ({head[:4].hex(' ')} …)"
+        return "empty", f"what answers is no module ({head.hex(' ')} …)"
     if not _plausible(found.name, known):
-        return "empty", f"what answers is no module ({head[:4].hex(' ')} …)"
+        return "empty", f"what answers is no module ({head.hex(' ')} …)"
     names = (module.get("vendor_name", ""), module.get("part_number", ""), module.get("serial_number", ""))
     return "module", " ".join(name for name in (module.get("form_factor", found.name), *names) if name)
 
 
 def _plausible(name: str, known: Memory) -> bool:
     """An EEPROM of a board may begin with any byte: a module says the same thing twice, or adds up."""
-    head, upper = known.get(Span(0, 128)) or b"", known.get(Span(128, 128)) or b""
-    if name == "sff8472":
+    upper = known.get(Span(128, 128)) or b""
+    if name == sff8024.SFF8472:
+        head = known.get(Span(0, 128)) or b""
         printable = all(0x20 <= byte < 0x7F for byte in head[20:36])
         return sum(head[:63]) & 0xFF == head[63] or printable
-    return upper[0] == head[0]
+    return upper[0] == known.byte(0)
 
 
 def _reason_to_leave(bus: Path) -> tuple[str, bool]:
@@ -200,6 +206,11 @@ def _class(bus: Path) -> str:
     """The PCI class of the nearest device that has one."""
     here = bus.resolve()
     return next((text for path in (here, *here.parents[:6]) if (text := _text(path / "class"))), "")
+
+
+def eeprom_devices(sys: Path = _SYS) -> frozenset[str]:
+    """The devices at 50h that have or may get an EEPROM file: nothing is read, so this may be asked often."""
+    return frozenset(device.name for device in _devices(sys, r"\d+-0050"))
 
 
 def default_config(*, sys: Path = _SYS, files: FileCalls | None = None) -> str:

@@ -29,7 +29,7 @@ def test_run_on_a_host_without_modules_says_what_was_looked_for_and_what_to_do(t
         process = subprocess.Popen(["ip", "netns", "exec", ns.name, str(OPTICD), "run"], stderr=stream)
         try:
             for _ in range(200):
-                if "interfaces that come later" in log.read_text():
+                if "what comes later is read" in log.read_text():
                     break
                 time.sleep(0.1)
             assert process.poll() is None  # it runs on: an interface may come

@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     if path is None and DEFAULT_CONFIG.exists():
         path = DEFAULT_CONFIG
     if path is None:
-        return app.run(_discovered())
+        return app.run(_discovered(), look_again=_look)
     loaded = load(path)
     if not loaded.source:
         _log.warning("%s names no [[source]], so nothing is read: `opticd scan` prints those of this host", path)
@@ -36,16 +36,20 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _discovered() -> Config:
-    """Nobody said what to read: what this host has, and interfaces that it gets later."""
-    from drivers.discovery import default_config
-
-    found = parse(default_config(), name="discovery")
+    """Nobody said what to read: what this host has, and gets later."""
+    found = _look()
     if not opening.open_all(found).setups:
         for line in _NOTHING:
             _log.warning("%s", line)
         listen = found.exporter.prometheus.listen if found.exporter.prometheus is not None else ""
-        _log.warning("interfaces that come later are read; until then there is nothing to see on %s", listen)
+        _log.warning("what comes later is read; until then there is nothing to see on %s", listen)
     return found
+
+
+def _look() -> Config:
+    from drivers.discovery import default_config
+
+    return parse(default_config(), name="discovery")
 
 
 def log_to_stderr(*, debug: bool, quiet: bool = False) -> None:
