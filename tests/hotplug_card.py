@@ -1,4 +1,4 @@
-"""An `ethtool` driver over a fake kernel: each veth named `swp…` in the namespace is a port of a card with a module.
+"""An `ethtool` driver over a fake kernel: each veth named `swp…` in the namespace is a port of a card with one.
 
 Loaded by a daemon in a process of its own through the entry-point group (`tests/test_hotplug.py`). Which interfaces
 there are comes from the real kernel, what is in their cages from `fakes.ethtool`.
