@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
@@ -231,6 +232,8 @@ class Daemon:
                     tasks.append(group.create_task(self._rescan(wanted), name="rescan"))
                 if wanted.counted:
                     tasks.append(group.create_task(self._count(wanted.counted), name="host counters"))
+                if wanted.netdevs.get(""):
+                    tasks.append(group.create_task(self._ask_lldpd(wanted.netdevs[""]), name="lldpd"))
                 for remote in wanted.others:
                     work = remote(self.hub, self._links)
                     tasks.append(group.create_task(work, name="source"))
@@ -292,6 +295,14 @@ class Daemon:
 
     async def _count(self, ports: dict[str, str]) -> None:
         from drivers.hostcounters import HostCounterReader, HostSide
+    async def _ask_lldpd(self, netdevs: dict[str, str]) -> None:
+        from drivers.lldpd import Lldpd
+
+        agent = self.config.agent
+        await Lldpd(
+            self.hub, device=agent.device, ports=netdevs, socket=agent.lldpd_socket, name=socket.gethostname()
+        ).run()
+
 
         root = self.config.agent.sys_root
         await HostCounterReader(

@@ -47,6 +47,8 @@ class Agent(Section):
 
 
 class Prometheus(Section):
+    lldpd_socket: Path = Path("/run/lldpd.socket")
+    """Where lldpd listens, if it runs: it is asked who is at the other end of this host's links."""
     """The HTTP exporter."""
 
     listen: str = DEFAULT_LISTEN
