@@ -1,8 +1,10 @@
 """One device: a discovery finds out what it has, a poll reads as few columns as possible to say how that is."""
 
 import asyncio
+import functools
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -66,7 +68,14 @@ class _Walked:
 class Device:
     """Everything known of one device. Owned by one task; nothing here outlives a session's socket."""
 
-    def __init__(self, session: Session, mibs: Sequence[Mib], *, every_interface: bool = False) -> None:
+    def __init__(
+        self,
+        session: Session,
+        mibs: Sequence[Mib],
+        *,
+        every_interface: bool = False,
+        builder: Executor | None = None,
+    ) -> None:
         self.session = session
         self.map: DeviceMap | None = None
         self.system: Oid = ()
@@ -75,6 +84,8 @@ class Device:
         """Monotonic seconds."""
         self._mibs = mibs
         self._every_interface = every_interface
+        self._builder = builder
+        """Makes the maps of all devices; None: a thread of the event loop's."""
         self._marks: dict[Oid, int] = {}
         self._starts = 0
         self._groups = True
@@ -97,7 +108,7 @@ class Device:
         if not walked.died and (mibs or keep or self._every_interface):
             await self._walk(_wanted(mibs), walked)
         # Pure, and long for a big chassis: a thread keeps the event loop free.
-        self.map = await asyncio.to_thread(
+        build = functools.partial(
             mapping.build,
             Tables(walked.columns),
             mibs,
@@ -106,11 +117,12 @@ class Device:
             every_interface=self._every_interface,
             keep=keep,
         )
+        plan = self.map = await asyncio.get_running_loop().run_in_executor(self._builder, build)
         self.discovered_at = time.monotonic()
-        self._empty = [c for c in self.map.columns if c in walked.columns and not walked.columns[c]]
+        self._empty = [c for c in plan.columns if c in walked.columns and not walked.columns[c]]
         if not walked.died:
             await self._look_at_marks(walked)
-        return self._answer(self.map, walked)
+        return self._answer(plan, walked)
 
     async def poll(self) -> tuple[Answer, bool]:
         """The columns of a poll, and whether something calls for a new discovery."""

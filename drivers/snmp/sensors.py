@@ -307,9 +307,10 @@ def _told_apart(places: dict[int, Place]) -> dict[int, Place]:
     for place in places.values():
         if not place.if_index:
             holders.setdefault(place.name, set()).add(place.entity)
-    return {
-        entity: replace(place, name=f"{place.name} ({place.entity})")
-        if not place.if_index and len(holders[place.name]) > 1 and not place.name.endswith(f"({place.entity})")
-        else place
-        for entity, place in places.items()
-    }
+    shared: dict[Place, Place] = {}
+    for entity, place in places.items():
+        alike = not place.if_index and len(holders[place.name]) > 1
+        if alike and not place.name.endswith(f"({place.entity})"):
+            place = replace(place, name=f"{place.name} ({place.entity})")  # noqa: PLW2901
+        places[entity] = shared.setdefault(place, place)  # one object for all sensors of a module
+    return places
