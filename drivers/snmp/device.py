@@ -117,7 +117,8 @@ class Device:
             every_interface=self._every_interface,
             keep=keep,
         )
-        plan = self.map = await asyncio.get_running_loop().run_in_executor(self._builder, build)
+        plan = await asyncio.get_running_loop().run_in_executor(self._builder, build)
+        self.map = plan
         self.discovered_at = time.monotonic()
         self._empty = [c for c in plan.columns if c in walked.columns and not walked.columns[c]]
         if not walked.died:
