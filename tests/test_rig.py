@@ -1,7 +1,7 @@
-"""The packaged daemon under its real unit, systemd, a real kernel's I2C stack and links: one boot of the test VM.
+"""The package under its real unit, systemd, a real kernel's I2C stack and links: two boots of the test VM.
 
-The VM itself is `tests/rig/` (build-rig, run-rig); what is done in it is `tests/rig/observe.py`. Skipped with
-a word where the VM cannot be built: not root, no apt, or OPTICD_RIG=0.
+The VM itself is `tests/rig/` (build-rig, run-rig); what is done in it is `tests/rig/observe.py`, and after its
+restart `tests/rig/reboot.py`. Skipped with a word where the VM cannot be built: not root, no apt, or OPTICD_RIG=0.
 """
 
 import json
@@ -9,23 +9,16 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent.version import __version__
 from tests.conftest import ROOT
 
 RIG = ROOT / "tests" / "rig"
 pytestmark = pytest.mark.rig
-
-GUEST_PYTHON = "3.11"
-LAUNCHER = """#!/opt/opticd/bin/python
-import sys
-from agent.cli import main
-sys.exit(main())
-"""
 
 
 def _hex(data: bytearray) -> str:
@@ -73,36 +66,31 @@ def _run(*command: str | Path, timeout: float, cwd: Path = ROOT) -> "subprocess.
     )
 
 
-def _packaged(folder: Path) -> Path:
-    """The tree of /opt/opticd as a tar file: the wheel and its dependencies for the guest's Python."""
-    tree = folder / "tree" / "opt" / "opticd"
-    site = tree / "lib" / f"python{GUEST_PYTHON}" / "site-packages"
-    wheel = _run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder, ROOT, timeout=300)
-    assert wheel.returncode == 0, wheel.stderr
-    (built,) = folder.glob("opticd-*.whl")
-    install = _run(
-        sys.executable, "-m", "pip", "install", "-q", "--target", site, "--only-binary=:all:",
-        "--implementation", "cp", "--python-version", GUEST_PYTHON, built, timeout=600,
+def _certificate(project: Path) -> None:
+    """A key and a certificate of 127.0.0.1 that signs itself."""
+    made = _run(
+        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+        "-days", "30000", "-subj", "/CN=rig", "-addext", "subjectAltName=IP:127.0.0.1",
+        "-keyout", project / "web.key", "-out", project / "web.crt", timeout=60,
     )  # fmt: skip
-    assert install.returncode == 0, install.stderr
-    (tree / "bin").mkdir()
-    (tree / "bin" / "python").symlink_to("/usr/bin/python3")
-    (tree / "pyvenv.cfg").write_text(
-        f"home = /usr/bin\ninclude-system-site-packages = false\nversion = {GUEST_PYTHON}\n"
-    )
-    launcher = tree / "bin" / "opticd"
-    launcher.write_text(LAUNCHER)
-    launcher.chmod(0o755)
-    archive = folder / "opticd.tar"
-    with tarfile.open(archive, "w") as tar:
-        tar.add(folder / "tree" / "opt", "opt")
-    shutil.rmtree(folder / "tree")
-    return archive
+    assert made.returncode == 0, made.stderr
 
 
 @pytest.fixture(scope="module")
-def observed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the daemon did in the VM."""
+def packages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two revisions of the package, packed for speed."""
+    if not shutil.which("dpkg-deb") or sys.version_info[:2] != (3, 11):
+        pytest.skip("the package is built with dpkg-deb and Python 3.11, on Debian 12")
+    folder = tmp_path_factory.mktemp("packages")
+    revisions = ("--revision", "1", "--revision", "2", "--compression", "gzip:1")
+    made = _run(ROOT / "scripts" / "build-deb", "--out", folder, *revisions, timeout=900)
+    assert made.returncode == 0, made.stderr
+    return [Path(line) for line in made.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def project(packages: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the VM sees."""
     if os.environ.get("OPTICD_RIG") == "0":
         pytest.skip("the test VM is turned off (OPTICD_RIG=0)")
     if os.geteuid() != 0 or not shutil.which("apt-get"):
@@ -110,28 +98,69 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     built = _run(RIG / "build-rig", timeout=1200)
     if built.returncode:
         pytest.skip(f"the test VM could not be built: {built.stderr.strip().splitlines()[-1:]}")
-    project = tmp_path_factory.mktemp("project")
-    _packaged(project)
-    shutil.copytree(ROOT / "systemd", project / "systemd")
-    shutil.copy(RIG / "observe.py", project)
-    (project / "module.json").write_text(json.dumps(_module("RIG0001", 0x2A80)))
-    (project / "other.json").write_text(json.dumps(_module("SWAPPED0002", 0x3000)))
-    out = tmp_path_factory.mktemp("out")
+    folder = tmp_path_factory.mktemp("project")
+    for package in packages:
+        shutil.copy(package, folder)
+    shutil.copytree(ROOT / "systemd", folder / "systemd")
+    (folder / "tests" / "rig").mkdir(parents=True)
+    for name in ("vm.py", "observe.py", "reboot.py"):
+        shutil.copy(RIG / name, folder / "tests" / "rig")
+    (folder / "module.json").write_text(json.dumps(_module("RIG0001", 0x2A80)))
+    (folder / "other.json").write_text(json.dumps(_module("SWAPPED0002", 0x3000)))
+    _certificate(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is kept from boot to boot: the VM's disk."""
+    return tmp_path_factory.mktemp("vm")
+
+
+def _boot(project: Path, folder: Path, script: str) -> dict[str, Any]:
+    """What a script saw in the VM."""
     ran = _run(
-        RIG / "run-rig", "--time", "--memory", "1024", "--timeout", "900", "--project", project, "--out", out,
-        "python3 /project/observe.py", timeout=960,
+        RIG / "run-rig", "--time", "--memory", "1024", "--timeout", "1500", "--project", project,
+        "--out", folder / "out", "--disk", folder / "disk.img", f"python3 -m tests.rig.{script}", timeout=1560,
     )  # fmt: skip
-    report = out / "observations.json"
+    report = folder / "out" / f"{script}.json"
     assert report.exists(), f"exit {ran.returncode}: {ran.stderr[-4000:]}"
     result: dict[str, Any] = json.loads(report.read_text())
     assert "failed" not in result, f"{result['failed']}\n{result['journal']}"
     return result
 
 
+@pytest.fixture(scope="module")
+def observed(project: Path, folder: Path) -> dict[str, Any]:
+    """What the daemon did in the VM."""
+    return _boot(project, folder, "observe")
+
+
+@pytest.fixture(scope="module")
+def rebooted(project: Path, folder: Path, observed: dict[str, Any]) -> dict[str, Any]:
+    """What it did after the VM was started again, from the same disk."""
+    assert observed
+    return _boot(project, folder, "reboot")
+
+
 def test_starts_under_its_real_unit(observed: dict[str, Any]) -> None:
-    assert observed["active"] == "active"
-    assert observed["user"] != "root"
+    assert observed["user"] not in {"root", "nobody"}
     assert observed["group"] == "i2c 660"
+    assert observed["seccomp"] == ["CapEff:", "0000000000000000", "NoNewPrivs:", "1", "Seccomp:", "2"]
+    assert observed["process_metrics"] is True
+
+
+def test_installed_it_runs(observed: dict[str, Any]) -> None:
+    assert (observed["enabled"], observed["active"]) == ("enabled", "active")
+    assert observed["version"] == f"opticd {__version__}"
+    assert "rig" in observed["top"]
+
+
+def test_no_system_call_was_denied(observed: dict[str, Any], rebooted: dict[str, Any]) -> None:
+    """Each of them would have killed it: the VM's unit differs in that from the one that is shipped."""
+    assert (observed["denied"], rebooted["denied"]) == ([], [])
+    assert "SIGSYS" not in observed["journal"] + rebooted["journal"]
+    assert "status=31/SYS" not in observed["journal"] + rebooted["journal"]
 
 
 def test_reads_a_module_through_the_kernel(observed: dict[str, Any]) -> None:
@@ -158,9 +187,48 @@ def test_link_flaps_of_the_kernel_are_counted(observed: dict[str, Any]) -> None:
     assert observed["link_transitions"] == 6
 
 
+def test_a_reload_brings_a_port_and_a_bad_config_changes_nothing(observed: dict[str, Any]) -> None:
+    assert observed["after_bad_reload"] == [1.0, True]
+
+
 def test_kill_and_watchdog_restart_it(observed: dict[str, Any]) -> None:
     assert observed["temperature_after_kill"] == 42.5  # the replugged module starts from its image
     assert "Watchdog timeout" in observed["journal"]
+
+
+def test_an_upgrade_keeps_what_was_counted(observed: dict[str, Any]) -> None:
+    assert observed["upgraded"] == [f"{__version__}-2", "active"]
+    assert observed["downs_after_upgrade"] == [3.0, 2.0]  # three of the cable, two of the dummy interface
+
+
+def test_credentials_of_systemd_for_broker_and_tls(observed: dict[str, Any]) -> None:
+    assert observed["downs_over_tls"] == 3.0
+    assert observed["plain_http"] is None
+    assert "Sesame" not in observed["journal"]
+
+
+def test_after_a_restart_of_the_machine_it_is_there(rebooted: dict[str, Any]) -> None:
+    assert rebooted["chain"][0] == "opticd.service"
+    assert "network.target" in rebooted["chain"]
+    assert rebooted["temperature"] == 42.5
+    assert rebooted["downs"] == [3.0, 2.0]
+
+
+def test_without_a_network_it_is_scraped_and_told_of_links(rebooted: dict[str, Any]) -> None:
+    assert rebooted["isolated_network"] is True
+    assert rebooted["isolated_up"] == 1.0
+
+
+def test_an_owner_whose_processes_are_hidden_is_found(rebooted: dict[str, Any]) -> None:
+    assert "xcvrd owns the modules" in rebooted["beside_an_owner"]
+
+
+def test_removed_it_keeps_config_and_state_purged_it_leaves_nothing(rebooted: dict[str, Any]) -> None:
+    assert rebooted["active_after_remove"] == "inactive"
+    kept = rebooted["left_after_remove"]
+    assert "/etc/opticd/opticd.toml" in kept
+    assert [path for path in kept if path.startswith(("/opt", "/usr", "/lib/"))] == []
+    assert rebooted["left_after_purge"] == []
 
 
 def test_stops_within_five_seconds_and_cleanly(observed: dict[str, Any]) -> None:
