@@ -27,6 +27,7 @@ from agent.forensics import Forensics
 from agent.history import History
 from agent.linkkeeper import LinkKeeper
 from agent.links import Links
+from agent.model import LinkEvent
 from agent.persist import PortKeeper
 from agent.poller import Poller, PollerOptions
 from agent.reloading import Requests
@@ -76,6 +77,7 @@ class Daemon:
         self._clock = clock
         self._state_dir = _state_dir(config)
         self._links = Links(self.hub)
+        self.hub.subscribe(LinkEvent, self._on_link)
         self._keeper = LinkKeeper(self.hub, self._links, _in(self._state_dir, "links.json"), clock=clock)
         self.book = AlertBook(
             self.hub,
@@ -217,7 +219,7 @@ class Daemon:
                 wanted.setups,
                 identify=maps.Maps(self._quirks).identify,
                 wall=self._clock.wall,
-                options=PollerOptions(),
+                options=PollerOptions(bus_share=self.config.agent.bus_share),
                 expected=self._ports.last_module,
                 on_exhausted=self._exhausted,
                 engines=wanted.engines,
@@ -317,6 +319,11 @@ class Daemon:
         for port in (*(setup.port for setup in before.setups), *before.engines.ports):
             if port not in after:
                 self.hub.publish(PortForgotten(self.config.agent.device, port))
+
+    def _on_link(self, event: LinkEvent) -> None:
+        pause_s = self.config.agent.pause_after_link_change
+        if pause_s and self.poller is not None and event.device == self.hub.local.device:
+            self.poller.hold(event.port, pause_s)
 
     def _exhausted(self, bus: str) -> None:
         _log.critical(

@@ -107,8 +107,9 @@ class BusLoop:
             while self._bug is None:
                 now = loop.time()
                 free_at = self._budget.free_at(now)
-                port = self._urgent_port() or min(self.ports, key=_BY_DUE)
-                ready_at = max(free_at, -math.inf if port.waiters else port.due)
+                urgent = self._urgent_port(now)
+                port = urgent or min(self.ports, key=_BY_DUE)
+                ready_at = max(free_at, -math.inf if urgent else port.due)
                 if self._flying >= DEPTH or port.flying:
                     ready_at = math.inf
                 if ready_at > now:
@@ -119,9 +120,10 @@ class BusLoop:
         finally:
             self._running = False
 
-    def _urgent_port(self) -> PortTurn | None:
-        """The first that somebody waits for and that is not being polled."""
-        return next((port for port in self._urgent if not port.flying), None) if self._urgent else None
+    def _urgent_port(self, now: float) -> PortTurn | None:
+        """The first that somebody waits for and that is neither being polled nor let alone."""
+        waiting = (port for port in self._urgent if not port.flying and port.slot.held_until <= now)
+        return next(waiting, None) if self._urgent else None
 
     async def _sleep_until(self, when: float) -> None:
         self._wake = asyncio.get_running_loop().create_future()

@@ -36,19 +36,24 @@ class Agent(Section):
     state_dir: Path | None = None
     """Where counters and unsent messages survive a restart; systemd's $STATE_DIRECTORY by default."""
     profile: Profile = "standard"
+    bus_share: float = Field(default=0.25, gt=0, le=1)
+    """Most of the time of a bus that reads may take; the rest is the host's and other masters'."""
+    pause_after_link_change: float = Field(default=0.0, ge=0, le=600)
+    """Seconds in which a module is let alone after its link came up or went down, 0 for none: bring-up undisturbed.
+    What a module shows in these seconds is not seen, nor what made the link fall."""
     read_flags: bool = True
     """Read the clear-on-read flags; false where another daemon owns them."""
     quirks: Path | None = None
     """Your own rows of what single modules do otherwise than specified (TOML, see agent/maps/quirks.toml)."""
     peers: Path | None = None
     """A file that says which port is at the other end of each link (TOML, see agent/peers.py)."""
+    lldpd_socket: Path = Path("/run/lldpd.socket")
+    """Where lldpd listens, if it runs: it is asked who is at the other end of this host's links."""
     sys_root: Path = Path("/sys")
     """Where interfaces and InfiniBand counters are looked for."""
 
 
 class Prometheus(Section):
-    lldpd_socket: Path = Path("/run/lldpd.socket")
-    """Where lldpd listens, if it runs: it is asked who is at the other end of this host's links."""
     """The HTTP exporter."""
 
     listen: str = DEFAULT_LISTEN

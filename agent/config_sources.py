@@ -50,9 +50,11 @@ class I2cSource(ModuleSource):
 
     type: Literal["i2c"]
     bus: str
-    """`12` or `/dev/i2c-12`; with a mux that has no kernel driver `12:0x70.3` (bus, mux address, channel)."""
+    """`12` or `/dev/i2c-12`; with a mux that has no kernel driver `12:0x70.3` (bus, mux address, channel). Numbers
+    change when an adapter is removed and comes back: `adapter=CP2112 SMBus*` is the one with this name (as
+    `i2cdetect -l` gives it), `adapter=*/usb1/1-4/*` the one at this place in /sys/devices."""
     shared_bus: bool = True
-    """Others may select pages too: every select is read back."""
+    """Others may select pages too: the select is read back behind every block."""
     exclusive: bool = False
     """Read although another daemon (xcvrd, qsfp_service) or a kernel driver seems to own the module."""
     chunk: int = Field(default=0, ge=0, le=256)

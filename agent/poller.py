@@ -104,6 +104,16 @@ class Poller:
         state.due = state.slot.due
         bus.wake()
 
+    def hold(self, port: str, seconds: float) -> None:
+        """Let a port alone for a while; a poll on its way goes on. Nothing for a port that is not polled."""
+        found = self._ports.get(self.engines.engine_of(port))
+        if found is not None:
+            bus, state = found
+            state.slot.hold(asyncio.get_running_loop().time() + seconds)
+            if not state.flying:
+                state.due = state.slot.due
+            bus.wake()
+
     def stale(self, limit_s: float) -> tuple[str, ...]:
         """Buses whose thread gave no sign of life for `limit_s`; () while all is well."""
         return self._pool.stale(limit_s) if self._pool else ()

@@ -58,6 +58,8 @@ class Slot:
     fast_s: float = 0.0
     fast_at: float = math.inf
     fast_until: float = 0.0
+    held_until: float = -math.inf
+    """Until then it is let alone."""
 
     @classmethod
     def begin(cls, *, period_s: float, start: float, phase: float) -> "Slot":
@@ -68,8 +70,17 @@ class Slot:
 
     def quicken(self, now: float, *, period_s: float, duration_s: float) -> None:
         """Poll each `period_s` for `duration_s`, beginning now."""
-        self.fast_s, self.fast_at, self.fast_until = period_s, now, now + duration_s
-        self.due = min(self.due, now)
+        at = max(now, self.held_until)
+        self.fast_s, self.fast_at, self.fast_until = period_s, at, at + duration_s
+        self.due = min(self.due, at)
+
+    def hold(self, until: float) -> None:
+        """No poll of any kind before `until`; then one at once, and the regular ones in their rhythm."""
+        self.held_until = max(self.held_until, until)
+        self.turn = max(self.turn, math.ceil((self.held_until - self.anchor) / self.period_s - _SLACK))
+        self.soon_at = self.held_until
+        self.fast_at = max(self.fast_at, self.held_until)
+        self.due = self.held_until
 
     def looks_only(self, now: float) -> bool:
         """True while a failing module is let alone."""
@@ -88,7 +99,7 @@ class Slot:
 
     def confirm(self, now: float) -> None:
         """Ask again soon."""
-        self.soon_at = now + min(CONFIRM_S, self.period_s / 2)
+        self.soon_at = max(now + min(CONFIRM_S, self.period_s / 2), self.held_until)
 
     def advance(self, began: float, ended: float) -> int:
         """A poll is over: set when the next is due. Returns the regular polls that could not be made in time."""

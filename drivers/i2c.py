@@ -16,7 +16,7 @@ import errno
 import fcntl
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
 from smbus2 import smbus2 as linux
@@ -141,7 +141,8 @@ class LinuxI2cBus:
     """`I2cBus` over one adapter. One thread at a time; a thread that hangs in it may be replaced by another.
 
     `chunk`: bytes a read at most, 0 for what the adapter can (some take only 16 or 63); `muxes`: addresses of
-    PCA954x muxes whose control byte may be written; `freeze`: see `WriteGuard`.
+    PCA954x muxes whose control byte may be written; `freeze`: see `WriteGuard`; `find`: gives the device node each
+    time that it is opened, where `name` is not one.
     """
 
     def __init__(
@@ -152,8 +153,10 @@ class LinuxI2cBus:
         chunk: int = 0,
         muxes: frozenset[int] = frozenset(),
         freeze: bool = False,
+        find: Callable[[], str] | None = None,
     ) -> None:
-        self.path = bus_path(name)
+        self.path = name if find else bus_path(name)
+        self._find = find
         self.guard = WriteGuard(muxes=muxes, freeze=freeze)
         self._calls: SystemCalls = calls or LinuxCalls()
         self._chunk = chunk
@@ -219,7 +222,7 @@ class LinuxI2cBus:
         return b"".join(self._rdwr(fd, address, bytes((out[0] + at,)), min(chunk, n - at)) for at in ends)
 
     def _open(self) -> int:
-        fd = self._calls.open(self.path)
+        fd = self._calls.open(self._find() if self._find else self.path)
         funcs = ctypes.c_ulong()
         try:
             self._calls.ioctl(fd, linux.I2C_FUNCS, funcs)

@@ -1,5 +1,7 @@
 """Cages on the I2C buses of this host: `i2c:12`, `i2c:/dev/i2c-12`, `i2c:12:0x70.3` (address and channel of a mux).
 
+`i2c:adapter=SMBus*` is the adapter with that name, or at that place in /sys/devices, whatever its number is.
+
 Options: `chunk` bytes a read at most; `shared=no` nobody else selects pages or channels; `settle` seconds to wait
 after a page select; `mux` kind of the muxes (pca9548, pca9547, ...); `exclusive` read although a kernel driver or
 another daemon has the module; `freeze` VDM may be frozen, which is a write.
@@ -11,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from agent.errors import ConfigError, NotPermitted
+from agent.errors import BusGone, ConfigError, NotPermitted
 from agent.memory import I2C_MODULE, I2cBus
 from agent.sources import Cage, Options
-from drivers import coexistence, mux
+from drivers import coexistence, i2c_names, mux
 from drivers.i2c import LinuxI2cBus, SystemCalls, bus_path
+from drivers.i2c_names import AdapterName
 from drivers.paged import PagedMemory
 
 SYS: Final = Path("/sys")
@@ -45,7 +48,8 @@ class I2cDriver:
     def open(self, address: str, options: Options) -> Cage:
         """As `Driver.open`; NotPermitted when somebody else has the module and `exclusive` is not given."""
         head, _, hops = address.partition(":")
-        device = bus_path(head)
+        find = self._finder(head)
+        device = head if find else bus_path(head)
         path = mux.parse_path(hops)
         chunk = int(options.number("chunk", 0, most=256))
         shared = options.flag("shared", default=True)
@@ -53,11 +57,12 @@ class I2cDriver:
         enable = _enable(options.text("mux", "pca9548"))
         exclusive = options.flag("exclusive", default=False)
         freeze = options.flag("freeze", default=False)
-        device, path = self._kernel_channels(device, path)
+        if not find:  # the buses that the kernel makes of channels have no name that stays
+            device, path = self._kernel_channels(device, path)
         owner = self._owner()
         if not exclusive:
-            self._refuse_owned(device, path, owner)
-        bus = self._bus(device, path, chunk=chunk, shared=shared, enable=enable)
+            self._refuse_owned(_now(device, find), path, owner)
+        bus = self._bus(device, path, chunk=chunk, shared=shared, enable=enable, find=find)
         self._buses[device].bus.guard.freeze |= freeze
         name = "".join(
             (head.removeprefix("/dev/").removeprefix("i2c-"), *(f":{hop}" for hop in hops.split(":") if hop))
@@ -65,16 +70,23 @@ class I2cDriver:
         return Cage(
             source=f"i2c:{name}",
             port=f"i2c-{name.replace(':0x', '-')}",
-            bus=self._root(device),
+            bus=self._root(_now(device, find)),
             memory=PagedMemory(bus, shared=shared, settle_s=settle_s, freeze=freeze),
             owner=owner,
         )
 
-    def _bus(self, device: str, path: mux.Path, *, chunk: int, shared: bool, enable: int) -> I2cBus:
+    def _finder(self, head: str) -> AdapterName | None:
+        if not head.startswith(i2c_names.PREFIX):
+            return None
+        return AdapterName(head.removeprefix(i2c_names.PREFIX), sys=self._sys)
+
+    def _bus(
+        self, device: str, path: mux.Path, *, chunk: int, shared: bool, enable: int, find: AdapterName | None
+    ) -> I2cBus:
         """Cages behind the muxes of one bus share it: one descriptor, and one channel on at a time."""
         known = self._buses.get(device)
         if known is None:
-            bus = LinuxI2cBus(device, calls=self._calls, chunk=chunk)
+            bus = LinuxI2cBus(device, calls=self._calls, chunk=chunk, find=find)
             known = self._buses[device] = _Bus(bus, mux.MuxTree(bus, shared=shared, enable=enable))
         known.bus.guard.muxes |= mux.addresses([path])
         return known.tree.channel(path) if path else known.bus
@@ -106,6 +118,16 @@ class I2cDriver:
         link = self._sys / f"bus/i2c/devices/i2c-{_number(device)}"
         parts = link.resolve().parts if link.exists() else ()
         return next((part for part in parts if re.fullmatch(r"i2c-\d+", part)), device.removeprefix("/dev/"))
+
+
+def _now(device: str, find: AdapterName | None) -> str:
+    """The device node of the adapter, its name while it is not there."""
+    if find is None:
+        return device
+    try:
+        return find()
+    except BusGone:
+        return device
 
 
 def _enable(kind: str) -> int:

@@ -305,3 +305,19 @@ async def test_a_bug_is_not_swallowed() -> None:
     with pytest.raises(ExceptionGroup) as caught:
         await asyncio.wait_for(rig.poller.run(), 10)
     assert caught.group_contains(ZeroDivisionError)
+
+
+async def test_a_port_is_let_alone_for_a_while_and_others_are_not() -> None:
+    async with Rig(ports=2, period_s=0.05).running() as rig:
+        rig.poller.hold("swp0.0", 0.6)
+        await asyncio.sleep(0.1)  # what was on its way
+        before = {port: len([e for e in rig.of(Reading) if e.port == port]) for port in rig.modules}
+        asked = rig.poller.read_now("swp0.0")
+        await asyncio.sleep(0.3)
+        after = {port: len([e for e in rig.of(Reading) if e.port == port]) for port in rig.modules}
+        assert after["swp0.0"] == before["swp0.0"]
+        assert after["swp0.1"] > before["swp0.1"] + 2
+        assert not asked.done()
+        assert isinstance(await asyncio.wait_for(asked, 5), Reading)
+        await until(lambda: len([e for e in rig.of(Reading) if e.port == "swp0.0"]) > before["swp0.0"] + 3)
+        rig.poller.hold("swp9.9", 1.0)  # a link without a module of ours

@@ -1,0 +1,78 @@
+"""`pause_after_link_change` and `bus_share`: what the config says reaches the poller of a running daemon."""
+
+import asyncio
+from itertools import pairwise
+from pathlib import Path
+
+from agent import config
+from agent.app import Daemon
+from agent.model import LinkEvent, PollTiming, Reading
+
+FLAP = """
+description = "One link flaps."
+modules = ["qsfpdd-400g-dr4"]
+[[event]]
+kind = "flap"
+ports = [1]
+at_s = 1.0
+down_s = 0.3
+"""
+
+
+SLOW = """
+description = "Modules that take 20 ms a transaction."
+modules = ["qsfpdd-400g-dr4"]
+[[event]]
+kind = "slow"
+ports = "all"
+delay_s = 0.02
+down_s = 60.0
+"""
+
+
+async def run(folder: Path, scenario: str, *, seconds: float, **agent: float) -> list[tuple[float, object]]:
+    """What the hub of a daemon with two ports told, and when."""
+    (folder / "scenario.toml").write_text(scenario, encoding="utf-8")
+    document = {
+        "agent": {"device": "leaf", "poll_interval": 0.1, **agent},
+        "source": [{"type": "fake", "ports": 2, "scenario": str(folder / "scenario.toml")}],
+        "exporter": {"prometheus": {"listen": "127.0.0.1:0"}},
+    }
+    daemon = Daemon(config.of_document(document, name="test"))
+    told: list[tuple[float, object]] = []
+    clock = asyncio.get_running_loop().time
+    for kind in (Reading, LinkEvent, PollTiming):
+        daemon.hub.subscribe(kind, lambda event: told.append((clock(), event)))
+    asyncio.get_running_loop().call_later(seconds, daemon.stop)
+    await asyncio.wait_for(daemon.run(), seconds + 10)
+    return told
+
+
+def longest_gap(told: list[tuple[float, object]], port: str) -> float:
+    times = [at for at, event in told if isinstance(event, Reading) and event.port == port]
+    return max(b - a for a, b in pairwise(times))
+
+
+async def test_a_module_is_let_alone_while_its_link_comes_up(tmp_path: Path) -> None:
+    told = await run(tmp_path, FLAP, seconds=5.5, pause_after_link_change=1.0)
+    edges = [(at, event) for at, event in told if isinstance(event, LinkEvent)]
+    assert [event.up for _, event in edges] == [False, True]
+    for at, _ in edges:
+        # A poll that was on its way ends; then nothing for a second.
+        assert not [
+            when
+            for when, event in told
+            if isinstance(event, Reading) and event.port == "Ethernet1" and at + 0.1 < when < at + 0.9
+        ]
+    assert longest_gap(told, "Ethernet1") > 0.9
+    assert longest_gap(told, "Ethernet2") < 0.9
+
+
+async def test_a_bus_is_used_for_the_share_that_the_config_gives(tmp_path: Path) -> None:
+    def used(told: list[tuple[float, object]]) -> float:
+        return sum(event.duration_s for _, event in told if isinstance(event, PollTiming))
+
+    whole = used(await run(tmp_path, SLOW, seconds=4.0, bus_share=1.0))
+    part = used(await run(tmp_path, SLOW, seconds=4.0, bus_share=0.05))
+    assert part <= 1.0 + 4.0 * 0.05 + 0.6  # what is saved up at the start, its share, and two polls under way
+    assert part < 0.7 * whole
