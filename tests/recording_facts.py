@@ -463,6 +463,31 @@ OBSERVABLES: Final = {
     sonic.format(side=side.title()): ours.format(key=side)
     for side in ("host", "media")
     for sonic, ours in VDM_NAMES.items()
+} | {
+    "Laser Age [%]": "laser_age",
+    "TEC Current [%]": "tec_current",
+    "Laser Frequency Error [MHz]": "laser_frequency_error",
+    "Laser Temperature [C]": "laser_temperature",
+    "Modulator Bias X/I [%]": "modulator_bias_xi",
+    "Modulator Bias X/Q [%]": "modulator_bias_xq",
+    "Modulator Bias Y/I [%]": "modulator_bias_yi",
+    "Modulator Bias Y/Q [%]": "modulator_bias_yq",
+    "Modulator Bias X_Phase [%]": "modulator_bias_x_phase",
+    "Modulator Bias Y_Phase [%]": "modulator_bias_y_phase",
+    "CD high granularity, short link [ps/nm]": "cd_high_granularity",
+    "CD low granularity, long link [ps/nm]": "cd_low_granularity",
+    "DGD [ps]": "dgd",
+    "SOPMD [ps^2]": "sopmd_high_granularity",
+    "PDL [dB]": "pdl",
+    "OSNR [dB]": "osnr",
+    "eSNR [dB]": "esnr",
+    "CFO [MHz]": "cfo",
+    "EVM_modem [%]": "evm_modem",
+    "Tx Power [dBm]": "tx_power",
+    "Rx Total Power [dBm]": "rx_total_power",
+    "Rx Signal Power [dBm]": "rx_signal_power",
+    "SOP ROC [krad/s]": "soproc",
+    "MER [dB]": "mer",
 }
 
 

@@ -47,9 +47,8 @@ FLAGS_SUMMARY: Final = (
 INTERRUPT_DEASSERTED: Final = Field("interrupt_deasserted", offset=3, bits=(0,), ref="byte 3 bit 0")
 FAULT_CAUSE: Final = Field("fault_cause", offset=41, ref="byte 41")
 FUNCTION_TYPE: Final = Field(
-    "function_type", offset=57, ref="byte 57 (5.3)", confidence=Confidence.ONE_SOURCE,
-    note="1: resource module, such as an external laser source",
-)  # fmt: skip
+    "function_type", offset=57, ref="byte 57 (5.3)", note="1: resource module, such as an external laser source"
+)
 CPO_BANKS: Final = Field(
     "banks", offset=70, ref="byte 70, identifier 80h only", confidence=Confidence.ONE_SOURCE,
     note="vendor use; other modules carry unrelated data here",
@@ -76,8 +75,7 @@ ATTENUATION: Final = (
     Field("7ghz", offset=205, ref="Page 00h, byte 205", note="copper attenuation, dB"),
     Field("12_9ghz", offset=206, ref="Page 00h, byte 206", note="copper attenuation, dB"),
     Field("25_8ghz", offset=207, ref="Page 00h, byte 207", note="copper attenuation, dB"),
-    Field("53_1ghz", offset=208, ref="Page 00h, byte 208", note="copper attenuation, dB; reserved up to 5.2",
-          confidence=Confidence.UNSURE),
+    Field("53_1ghz", offset=208, ref="Page 00h, byte 208 (5.3)", note="copper attenuation, dB"),
 )  # fmt: skip
 MEDIA_LANES_UNSUPPORTED: Final = Field(
     "media_lanes_unsupported", offset=210, bits=LANE_BITS, lanes=LANES_PER_BANK, ref="Page 00h, byte 210"
