@@ -17,7 +17,8 @@ def test_rows_carry_where_scale_unit_and_how_sure_they_are() -> None:
         in lines
     )
     assert "| rx_los | Page 11h, byte 147 | 1 bit x 8 lanes |  | 01h byte 158 bit 1 | yes |  |" in lines
-    assert any(line.startswith("| 53_1ghz |") and line.endswith("**[?]** |") for line in lines)
+    assert any(line.startswith("| 53_1ghz |") and line.endswith("| copper attenuation, dB |") for line in lines)
+    assert any(line.startswith("| banks | byte 70") and line.endswith("**[1]** |") for line in lines)
 
 
 def test_every_field_of_cmis_is_listed() -> None:
