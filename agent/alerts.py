@@ -65,9 +65,12 @@ class Alerts:
             _meet(port, reading.module)
         if reading.engine:  # of the whole engine: judged once, at its own port
             reading = replace(reading, values={}, flags={})
-        port.last = reading
+        before, port.last = port.last, reading
+        # A plan hands the same flags out again until one changes.
+        if not (before and reading.flags is before.flags and reading.lane_flags is before.lane_flags):
+            port.calm = judge.calm(reading)
         news = reading.vdm is not port.vdm or reading.lasers is not port.lasers or bool(reading.fec)
-        if port.had_module and not port.failures and not port.measured and judge.quiet(reading):
+        if port.had_module and not port.failures and not port.measured and port.calm and judge.quiet(reading):
             if not news:
                 return []
             findings = judge.slow_findings(reading, port.facts, port.fec)
@@ -265,6 +268,7 @@ class Alerts:
     def _compiled(self, port: Port, reading: Reading) -> Judge:
         """The rules for these thresholds; modules of one kind share them."""
         port.thresholds = reading.thresholds
+        port.last = None
         kind = tuple((quantity, tuple(sorted(bounds.items()))) for quantity, bounds in reading.thresholds.items())
         judge = port.judge = self._judges.get(kind) or Judge(self._rules, reading.thresholds)
         if len(self._judges) >= MOST_KINDS:

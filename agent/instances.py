@@ -112,6 +112,8 @@ class Port:
     """What the host's side of the port counted when it was last asked."""
     fec: Mapping[str, int] = field(default_factory=dict[str, int])
     last: Reading | None = None
+    calm: bool = False
+    """No rule on flags could hold with those of `last`."""
     had_module: bool = False
     failures: int = 0
     wakes: float = inf

@@ -66,7 +66,7 @@ class Judge:
         self._quiet_lanes = tuple((w.quantity, w.low, w.high, w.ratio) for w in self._watched)
 
     def quiet(self, reading: Reading) -> bool:
-        """True when no rule on values and flags can hold. The hot path: once a reading."""
+        """True when no rule on values and the module's state can hold. The hot path: once a reading."""
         values, lanes = reading.values, reading.lanes
         for quantity, low, high in self._quiet_module:
             value = values.get(quantity)
@@ -79,14 +79,16 @@ class Judge:
                 least, most = min(column), max(column)
                 if least < low or most > high or most > least * ratio:
                     return False
+        return reading.module_state != FAULT_STATE
+
+    def calm(self, reading: Reading) -> bool:
+        """True when no rule on flags can hold, and no flag speaks for a rule on values."""
         if True in reading.flags.values() and any(
             on and f in self._watched_flags for f, on in reading.flags.items()
         ):
             return False
-        for flag, state in reading.lane_flags.items():
-            if state.active and flag in self._watched_flags:
-                return False
-        return reading.module_state != FAULT_STATE
+        watched = self._watched_flags
+        return not any(state.active and flag in watched for flag, state in reading.lane_flags.items())
 
     def findings(
         self,

@@ -7,6 +7,7 @@ is the rules' business.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 from agent import quantities as q
@@ -42,6 +43,9 @@ _BY_LANE: Final[Mapping[Quantity, tuple[float, float]]] = {
     q.TX_BIAS: (0.0, 0.13),  # full scale of x1
 }
 """Within these all is well; beyond them each value is looked at."""
+_PLAIN: Final[Mapping[Quantity, tuple[float, float]]] = {**POSSIBLE, **_BY_LANE}
+"""The same for a value of the module."""
+_ANY: Final = (-inf, inf)
 
 _LEAST_BLOCK: Final = 8
 """Shorter blocks may hold any bytes."""
@@ -87,7 +91,8 @@ class Plausibility:
         """
         wrong: dict[Quantity, str] = {}
         for quantity, value in values.values.items():
-            if not possible(quantity, value):
+            low, high = _PLAIN.get(quantity, _ANY)
+            if not low <= value <= high and not possible(quantity, value):
                 wrong[quantity] = f"{quantity.key} {value:g}"
         bad = [Trouble("out_of_range", detail) for detail in wrong.values()]
         temperature = values.values.get(q.TEMPERATURE)
