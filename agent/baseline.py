@@ -9,10 +9,12 @@ Units: bias as natural logarithm of amperes, power in dBm, bit error ratio as de
 """
 
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import exp, isnan, log, log10
 from statistics import median
+from types import MappingProxyType
 from typing import Final
 from zlib import crc32
 
@@ -62,6 +64,12 @@ Key = tuple[str, int]
 Figures = dict[str, dict[int, float]]
 
 
+@lru_cache(maxsize=256)
+def columns(keys: tuple[Key, ...]) -> Mapping[Key, int]:
+    """The column of each series. Ports of the same kind share them."""
+    return MappingProxyType({key: index for index, key in enumerate(keys)})
+
+
 def _none() -> "array[float]":
     return array("f")
 
@@ -80,7 +88,7 @@ class PortBaseline:
     reference: float = 0.0
     """Temperature at which values are compared, degrees Celsius; that of the commissioning."""
     commissioned: bool = False
-    keys: dict[Key, int] = field(default_factory=dict[Key, int])
+    keys: Mapping[Key, int] = field(default_factory=lambda: columns(()))
     samples: Rows = field(default_factory=Rows)
     """Of the running hour."""
     hours: Rows = field(default_factory=Rows)
@@ -102,17 +110,14 @@ class PortBaseline:
     dirty: bool = False
     """Changed since it was stored last."""
 
-    def column(self, key: Key) -> int:
-        """The column of a series, made when it is new."""
-        index = self.keys.get(key)
-        if index is None:
-            index = self.keys[key] = len(self.keys)
-            for table in (self.samples, self.hours, self.today, self.days):
-                table.widen(len(self.keys))
-            self.baseline.append(NONE)
-            self.per_kelvin.append(0.0)
-            self.unrest.append(0.0)
-        return index
+    def widen(self, new: Sequence[Key]) -> None:
+        """Make columns of series that were not there before."""
+        self.keys = columns((*self.keys, *new))
+        for table in (self.samples, self.hours, self.today, self.days):
+            table.widen(len(self.keys))
+        self.baseline.extend([NONE] * len(new))
+        self.per_kelvin.extend([0.0] * len(new))
+        self.unrest.extend([0.0] * len(new))
 
 
 class Baselines:
@@ -165,8 +170,11 @@ def _sample(port: PortBaseline, reading: Reading, *, link_up: bool | None) -> No
     if temperature is None:
         return
     port.temperature_samples.append(temperature)
-    found = {port.column((name, lane)): value for name, lane, value in _values(reading, link_up=link_up)}
-    port.samples.add([found.get(index, NONE) for index in range(len(port.keys))])
+    found = {(name, lane): value for name, lane, value in _values(reading, link_up=link_up)}
+    new = [key for key in found if key not in port.keys]
+    if new:
+        port.widen(new)
+    port.samples.add([found.get(key, NONE) for key in port.keys])
 
 
 def _values(reading: Reading, *, link_up: bool | None) -> Iterator[tuple[str, int, float]]:

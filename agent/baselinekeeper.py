@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from agent.alertbook import AlertBook
-from agent.baseline import Baselines, PortBaseline
+from agent.baseline import Baselines, PortBaseline, columns
 from agent.drift import Slope
 from agent.model import Reading
 from agent.rows import Rows
@@ -134,7 +134,7 @@ def _from_row(row: Row) -> PortBaseline:
     numbers, temperatures, baseline, per_kelvin, unrest = map(_array, blobs[3:])
     port = PortBaseline(
         serial, begun, shift, hour=hour, day=day, reference=reference, commissioned=bool(commissioned),
-        keys={key: index for index, key in enumerate(names)}, samples=Rows(width), hours=hours, today=today,
+        keys=columns(tuple(names)), samples=Rows(width), hours=hours, today=today,
         days=days, numbers=numbers, temperatures=temperatures, baseline=baseline, per_kelvin=per_kelvin,
         unrest=unrest,
         slopes={(str(name), int(lane)): Slope(*bounds) for name, lane, *bounds in json.loads(slopes)},

@@ -16,6 +16,7 @@ import glob
 import os
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -194,7 +195,7 @@ class SysfsDriver:
         self, *, files: FileCalls | None = None, owner: Callable[[], str] = coexistence.module_owner
     ) -> None:
         self._files = files
-        self._owner = owner
+        self._owner = cache(owner)  # all processes of the host are looked at: once, and not for each cage
 
     def open(self, address: str, options: Options) -> Cage:
         """The cage behind a file, or behind the folder it is in."""
