@@ -201,14 +201,18 @@ class Forensics:
         before: list[Shot] = []
         if self._window is not None:
             moments = self._window(event.device, event.port, since=event.time - BEFORE_S)
-            before = [_shot(moment) for moment in moments if moment.time <= event.time]
+            before = [_shot(moment) for moment in moments if moment.time < event.time]
         last = self._hub.device(event.device).port(event.port).reading
-        if last is not None and last.time <= event.time:
+        if last is not None and last.time < event.time:
             if before and before[-1].time >= last.time:
                 before.pop()
             before.append(Shot.of(last))  # the same sample, with what the history does not keep
         case = _Open(event, tuple(before), self._peer_power(event))
-        if last is not None and event.time - last.time <= FLAG_S:
+        if (
+            last is not None and last.time == event.time
+        ):  # one poll told of the link and, a moment before, of its light
+            case.note(last)
+        elif last is not None and event.time - last.time <= FLAG_S:
             known = _Open(event, (), {})
             known.note(last)
             case.flags.update(known.flags)

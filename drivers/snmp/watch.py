@@ -14,8 +14,8 @@ from agent.errors import DriverError
 from agent.flaps import Observation
 from agent.links import Links
 from agent.model import Link, Module, ModuleChange, ModuleEvent, PollFailed, PollTiming, Reading, Trouble
-from agent.state import Hub, PortForgotten, SourceHealth
-from drivers.snmp import transport
+from agent.state import Hub, NeighboursSeen, PortForgotten, SourceHealth
+from drivers.snmp import lldp, transport
 from drivers.snmp.client import Limits, Session
 from drivers.snmp.credentials import Credentials
 from drivers.snmp.device import Answer, Device
@@ -47,6 +47,8 @@ class Pace:
     after_trap_s: float = 1.0
     """A link that flaps sends several traps; one poll follows them."""
     between_discoveries_s: float = 30.0
+    neighbours_s: float = 300.0
+    """How often a device is asked who is at the other ends of its links."""
     look_again_s: float = 30.0
     """How often a file of targets is looked at."""
 
@@ -111,6 +113,7 @@ class Watch:
         self._changed = False
         self._wake = asyncio.Event()
         self._seen: dict[str, _Seen] = {}
+        self._neighbours_due = 0.0
         self._up_time: int | None = None
         self._epoch = ""
 
@@ -164,6 +167,7 @@ class Watch:
         detail = "; ".join(f"{trouble.reason}: {trouble.detail}" for trouble in answer.troubles[:3])
         self._hub.publish(SourceHealth(self.source, up=True, detail=detail))
         await self._publish(answer)
+        await self._hear_neighbours()
 
     async def _ask(self) -> Answer:
         device = self._device
@@ -228,6 +232,20 @@ class Watch:
         for name in [name for name in self._seen if name not in known]:
             del self._seen[name]
             self._hub.publish(PortForgotten(self.target.name, name))
+
+    async def _hear_neighbours(self) -> None:
+        """Ask for LLDP now and then. What goes wrong there is not worth a word: it was a poll that worked."""
+        now, device = time.monotonic(), self._device
+        if now < self._neighbours_due or device is None or device.map is None:
+            return
+        self._neighbours_due = now + self._pace.neighbours_s
+        device.session.begin()
+        try:
+            name, heard = await lldp.ask(device.session, device.map.ports)
+        except DriverError as exc:
+            _log.debug("%s: LLDP: %s", self.source, exc)
+            return
+        self._hub.publish(NeighboursSeen(self.target.name, self.source, heard, name=name))
 
     def _publish_port(self, port: PortMap, answer: Answer) -> None:
         now = time.time()
