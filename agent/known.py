@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from agent.maps.api import Description, Plan, Values
+from agent.maps.api import Description, Plan, Values, Works
 from agent.memory import Span
 from agent.model import Module, ModuleChange, Trouble
 from agent.plausibility import Plausibility
@@ -51,6 +51,7 @@ class Known:
     """When its identity was last compared, or read."""
     read_at: float
     """When its values were last read."""
+    works: Works | None = None
     plausibility: Plausibility = field(default_factory=Plausibility)
     slow: Values | None = None
     slow_at: float = 0.0
@@ -62,6 +63,10 @@ class Known:
     hand: tuple[float, float, float] = (math.nan, math.nan, math.nan)
     """What no two modules have alike, when it was last read: see `hand_of`."""
     seen: bool = False
+    working_since: float | None = None
+    """Since when the module is at work on commands."""
+    never_done: bool = False
+    """It says so for longer than that can be."""
     blank: frozenset[Span] = frozenset()
     """Blocks that were all 00h in the last refresh."""
     owed: list[Values] = field(default_factory=list[Values])

@@ -15,7 +15,7 @@ from agent.freezing import Freezer
 from agent.identification import IDENTIFIER, Identification, Identify, Meter, Reads
 from agent.known import Intervals, Known, Refresh, hand_of, other_hand, who, without_monitors
 from agent.latches import with_flags
-from agent.maps.api import Description, Freezable, Values, overlay
+from agent.maps.api import Description, Freezable, Values, Works, overlay
 from agent.memory import ModuleMemory, Parks, Remembers, Shape, Span
 from agent.model import Module, ModuleChange, Trouble
 from agent.plausibility import blank, floating
@@ -24,6 +24,8 @@ from agent.quantities import DATA_PATH_STATE_CHANGED, MODULE_STATE_CHANGED
 __all__ = ["Intervals", "ModuleSession", "Refresh"]
 
 _READY: Final = "ModuleReady"
+WORK_MOST_S: Final = 1800.0
+"""A firmware update takes minutes: a module that is at work for longer says so wrongly, and is read."""
 EXCHANGE_S: Final = 1.9
 """Nobody pulls a module, puts another in and has it answer in less (CMIS and SFF allow 2 s to initialise)."""
 ABSENT_CALLS: Final = 3
@@ -104,7 +106,7 @@ class ModuleSession:
             known = self._known
             if known is None:
                 return self._arrive(reads)
-            if not known.complete or known.outdated:
+            if (not known.complete or known.outdated) and known.working_since is None:
                 self._describe_again(reads, known)
             return self._poll(reads.again() if not reads.bus_error else reads, known)
         except DecodeError as exc:
@@ -126,6 +128,8 @@ class ModuleSession:
             self._freezer.release(reads)
         blocks = self._blocks(reads, known, discarded)
         previous = self._last_module if change is ModuleChange.SWAPPED else Module()
+        if known.working_since is not None and reads.good:
+            return self._at_work(reads, known, blocks, before)._replace(change=change, previous=previous)
         if not known.plan.spans:
             known.doubtful = True  # nothing to refresh (copper): its serial number is the sign of life
         elif not reads.good:
@@ -168,7 +172,12 @@ class ModuleSession:
         blocks: list[bytes | None] = []
         empty: list[Span] = []
         for span in known.plan.spans:
+            if span.upper and known.working_since is not None:
+                blocks.append(None)
+                continue
             block = reads.get(span)
+            if known.works is not None and block is not None and not floating(block):
+                self._note_work(known, known.works.at_work(span, block, before=known.working_since is not None))
             if block is not None and floating(block):
                 discarded.append(Trouble("all_ff", f"{span} all FFh"))
                 known.doubtful = True
@@ -182,6 +191,34 @@ class ModuleSession:
             blocks.append(block)
         known.blank = frozenset(empty)
         return blocks
+
+    def _note_work(self, known: Known, said: bool | None) -> None:
+        """What a block says of commands at work, None when it does not tell."""
+        now = self._clock()
+        if said:
+            since = now if known.working_since is None else known.working_since
+            known.never_done |= now - since > WORK_MOST_S
+            known.working_since = None if known.never_done else since
+        elif said is not None:
+            known.working_since, known.never_done = None, False
+
+    def _at_work(
+        self, reads: Reads, known: Known, blocks: list[bytes | None], before: tuple[Trouble, ...]
+    ) -> Refresh:
+        """Somebody commands the module: nothing of it is read but lower memory, and no page is selected."""
+        values = known.plan.decode(blocks)
+        known.doubtful = True
+        known.read_at = self._clock()
+        self._missed = 0
+        values, absurd = known.plausibility.judge(values, known.read_at)
+        working = Trouble("module_busy", "it works on a command (CDB), such as new firmware: no page is selected")
+        return Refresh(
+            present=True,
+            description=known.description,
+            values=values,
+            troubles=(*before, *reads.troubles, working),
+            discarded=absurd,
+        )
 
     def _same_module(self, reads: Reads, known: Known, values: Values) -> bool:
         """Compare the serial number when it is time, or anything hints at an exchange.
@@ -333,6 +370,7 @@ class ModuleSession:
             complete=arrival.complete,
             checked_at=now,
             read_at=now,
+            works=description if isinstance(description, Works) else None,
         )
 
     def _describe_again(self, reads: Reads, known: Known) -> None:

@@ -111,6 +111,18 @@ class Freezable(Protocol):
         ...
 
 
+@runtime_checkable
+class Works(Protocol):
+    """A `Description` of a module that tells when it works on a command, such as a part of a new firmware.
+
+    Whoever sends the commands has a page selected, which nobody else may select another in place of.
+    """
+
+    def at_work(self, span: Span, block: bytes, *, before: bool) -> bool | None:
+        """Whether this block of a refresh says so, None when it does not tell; `before`: the refresh before did."""
+        ...
+
+
 class MemoryMap(Protocol):
     """One specification."""
 

@@ -16,6 +16,7 @@ from agent.errors import DecodeError
 from agent.maps import (
     cmis_applications,
     cmis_bailly,
+    cmis_cdb,
     cmis_coherent,
     cmis_diagnostics,
     cmis_lasers,
@@ -230,6 +231,8 @@ class _Chosen:
     plans: dict[tuple[bool, bool], CompiledPlan] = field(default_factory=dict[tuple[bool, bool], CompiledPlan])
     """By flags and slow; each module gets a copy of its own."""
     freeze_banks: tuple[int, ...] = ()
+    commands: int = 0
+    """Commands (CDB) that the module works on at a time."""
 
     def trouble(self, reason: str, detail: str) -> None:
         """Something about the static pages that is not as it should be."""
@@ -242,7 +245,11 @@ class _Chosen:
         return True if row.name in self.effects.offered else offered(row, self.memory)
 
     def monitors(self) -> None:
-        """Monitors of the module, by what page 01h says that the auxiliary ones are."""
+        """Monitors of the module, by what page 01h says that the auxiliary ones are; and whether it is at work."""
+        self.commands = cmis_cdb.instances(self.memory)
+        if self.commands:
+            for parts in self.parts.values():
+                parts.append(cmis_cdb.StatusPart(self.commands))
         self.items.append(place(f.MODULE_STATE))
         self.flags += [place(flag) for flag in f.MODULE_FLAGS]
         taken: set[Quantity] = set()
@@ -428,6 +435,11 @@ class CmisDescription:
     def freeze_banks(self) -> tuple[int, ...]:
         """The banks with statistics (VDM, coherent performance) that `agent.freezing` makes stand still."""
         return self.chosen.freeze_banks
+
+    def at_work(self, span: Span, block: bytes, *, before: bool) -> bool | None:
+        """See `agent.maps.api.Works`."""
+        count = self.chosen.commands
+        return cmis_cdb.at_work(span, block, count, before=before) if count else None
 
     @property
     def identity_span(self) -> Span:

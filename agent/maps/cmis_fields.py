@@ -38,6 +38,9 @@ CDB_STATUS: Final = (
     Field("cdb_failed", offset=37, bits=(6, 14), ref="bytes 37-38 bit 6", note="CDB instances 1 and 2"),
     Field("cdb_result", offset=37, bits=(0, 8), width=6, ref="bytes 37-38 bits 5-0", note="CDB instances 1 and 2"),
 )
+CDB_INSTANCES: Final = Field(
+    "cdb_instances", page=0x01, offset=163, bits=(6,), width=2, ref="Page 01h, byte 163 bits 7-6"
+)
 FLAGS_SUMMARY: Final = (
     Field("flags_on_page_11", offset=4, bits=(0, 8, 16, 24), ref="bytes 4-7 bit 0", note="banks 0-3; not latched"),
     Field("flags_on_page_12", offset=4, bits=(1, 9, 17, 25), ref="bytes 4-7 bit 1", note="banks 0-3; not latched"),
