@@ -370,6 +370,31 @@ def test_tunable_laser() -> None:
     assert fine.get("configured_frequency_hertz") == 193.1e12 + 1e9
 
 
+@pytest.mark.parametrize(
+    ("revision", "grid", "current_mhz", "want"),
+    [
+        ("52", "70", 193_175_000, 193_175e9),  # 75 GHz, n = 3: 193.1 + 3 * 0.025 THz
+        ("52", "60", 193_200_000, 193_200e9),  # 33 GHz, n = 3: 193.1 + 3 / 30 THz
+        ("40", "60", 193_175_000, 193_175e9),  # the codes of CMIS 4.0: 6 is 75 GHz
+        ("40", "70", 193_200_000, 193_200e9),
+        ("40", "70", 193_175_000, 193_175e9),  # a module of that time with the codes of today
+        ("40", "70", 0, 193_175e9),  # nothing tells
+        ("52", "60", 193_175_000, 193_200e9),  # configured and not there yet
+    ],
+)
+def test_the_codes_of_two_grids_were_swapped_by_cmis_5(
+    revision: str, grid: str, current_mhz: int, want: float
+) -> None:
+    image = Image()
+    image.set(0, 1, revision)
+    image.set(0x01, 155, "40")
+    image.set(0x04, 128, "00")
+    image.set(0x12, 128, grid)
+    image.set(0x12, 136, "0003")
+    image.set(0x12, 168, current_mhz.to_bytes(4, "big"))
+    assert image.read().tunable.get("configured_frequency_hertz") == pytest.approx(want, rel=1e-12)
+
+
 def test_tunable_on_a_grid_it_does_not_list_has_the_widest_range() -> None:
     found = tuned(b128="F0").tunable
     assert "configured_frequency_hertz" not in found

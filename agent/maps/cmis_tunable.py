@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Final, NamedTuple
 
+from agent.maps import cmis_fields
 from agent.maps.cmis_fields import LANES_PER_BANK
 from agent.memory import Memory, Span
 from agent.model import Tunable
@@ -51,7 +52,10 @@ GRIDS: Final[Mapping[int, Grid]] = {
     7: _grid("75_ghz", Fraction(25, 1000), 158, Bit(0x04, 128, 7)),
     8: _grid("150_ghz", Fraction(25, 1000), 162, Bit(0x04, 129, 6), shift=3),
 }
-"""By the code in page 12h byte 128 bits 7-4; 15 is "not available"."""
+"""By the code in page 12h byte 128 bits 7-4; 15 is "not available". CMIS 5.0 swapped the codes 6 and 7 of 4.0."""
+_SWAPPED: Final = {6: 7, 7: 6}
+_SWAPPED_BEFORE: Final = 0x50
+_NEAR_HERTZ: Final = 1e9
 
 
 def _row(name: str, offset: int, kind: Kind, lsb: Fraction, *, page: int = 0x12, note: str = "") -> Field:
@@ -97,6 +101,7 @@ class TunablePart:
         self._limits = _limits(memory)
         self._ranges = {code: found for code, grid in GRIDS.items() if (found := _range(memory, code, grid))}
         self._power = bool(PROGRAMMABLE_POWER.read(memory))
+        self._swapped = (memory.byte(cmis_fields.REVISION.offset) or _SWAPPED_BEFORE) < _SWAPPED_BEFORE
         self.spans: tuple[Span, ...] = (Span(128, 95, 0x12),)
 
     def decode(self, blocks: Sequence[bytes | None], draft: Draft) -> None:
@@ -106,22 +111,32 @@ class TunablePart:
             draft.unread.append("tunable")
             return
         tunable = Tunable(**self._limits)
-        grid = int(_first(GRID, block))
-        wanted = frequency_hertz(grid >> 4, int(_first(CHANNEL, block)))
+        grid, channel, current = int(_first(GRID, block)), int(_first(CHANNEL, block)), _first(FREQUENCY, block)
+        fine = _first(FINE_OFFSET, block) if grid & 1 else 0.0
+        code = self._code(grid >> 4, channel, current - fine)
+        wanted = frequency_hertz(code, channel)
         if wanted is not None:
-            fine = _first(FINE_OFFSET, block) if grid & 1 else 0.0
             tunable["configured_frequency_hertz"] = wanted + fine
-        if current := _first(FREQUENCY, block):
+        if current:
             tunable["current_frequency_hertz"] = current
         if self._power:
             tunable["configured_power_dbm"] = _first(POWER, block)
-        low_high = self._ranges.get(grid >> 4) or _widest(self._ranges.values())
+        low_high = self._ranges.get(code) or _widest(self._ranges.values())
         if low_high:
             tunable["min_frequency_hertz"], tunable["max_frequency_hertz"] = low_high
         status = int(_first(STATUS, block))
         tunable["tuning_in_progress"] = bool(status & 2)
         tunable["wavelength_locked"] = not status & 1
         draft.tunable = tunable
+
+    def _code(self, code: int, channel: int, current: float) -> int:
+        """The grid by the codes of CMIS 5: before it a module may use those of 4.0, which its laser then shows."""
+        other = _SWAPPED.get(code, code)
+        if not self._swapped or other == code:
+            return code
+        here, there = frequency_hertz(code, channel), frequency_hertz(other, channel)
+        near = [at is not None and abs(current - at) < _NEAR_HERTZ for at in (here, there)]
+        return other if near == [False, True] else code
 
 
 def _first(field: Field, block: bytes) -> float:
