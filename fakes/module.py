@@ -256,12 +256,13 @@ class FakeModule:
         self._conditions: dict[tuple[int, int, int], bytearray] = {}
         for span in memory.spans():
             data = memory.get(span) or b""
-            for at, value in enumerate(data, span.offset):
-                key = _key(span, at)
-                # What a recording does not hold reads as erased memory.
-                self._pages.setdefault(key, bytearray(b"\xff" * 128 if key[1:] == (0, 0) else 128))[at % 128] = (
-                    value
-                )
+            for first, end in ((span.offset, min(span.end, 128)), (max(span.offset, 128), span.end)):
+                if first < end:
+                    key = _key(span, first)
+                    # What a recording does not hold reads as erased memory.
+                    erased = b"\xff" if key[1:] == (0, 0) else b"\0"
+                    page = self._pages.setdefault(key, bytearray(erased * 128))
+                    page[first % 128 : first % 128 + end - first] = data[first - span.offset : end - span.offset]
         self._pages.setdefault((I2C_MODULE, *_LOWER), bytearray(128))
         for address in {key[0] for key in self._pages}:
             self._pages.setdefault((address, 0, 0), bytearray(b"\xff" * 128))

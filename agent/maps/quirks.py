@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import threading
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -147,9 +148,18 @@ def _explain(error: ValidationError) -> Iterator[str]:
         yield f"{where}: {message}"
 
 
-@cache
+_FIRST: Final = threading.Lock()
+"""The threads of all buses meet their first modules at the same moment: one of them reads the file for all."""
+
+
 def builtin() -> tuple[Quirk, ...]:
     """The rows that come with opticd."""
+    with _FIRST:
+        return _builtin()
+
+
+@cache
+def _builtin() -> tuple[Quirk, ...]:
     text = resources.files("agent.maps").joinpath("quirks.toml").read_text(encoding="utf-8")
     return parse(text, name="quirks.toml")
 
