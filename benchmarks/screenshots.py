@@ -1,10 +1,17 @@
-"""Screenshots of the status page over `opticd demo`, small enough for the documents. Run by scripts/screenshots."""
+"""Pictures of the status page and the terminal view over `opticd demo`, small enough for the documents.
+
+Run by scripts/screenshots.
+"""
 
 import asyncio
+import io
+import re
+import shutil
 import signal
 import socket
 import struct
 import sys
+import tempfile
 import zlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -13,8 +20,11 @@ from pathlib import Path
 from typing import Final, cast
 
 import aiohttp
+from rich.console import Console
+from rich.text import Text
 
 from tests import chromium
+from tests.tmux import Screen
 
 SETTLE_S: Final = 75.0
 """By then the scenario of the demo has its sick ports."""
@@ -41,10 +51,7 @@ SHOTS: Final = (
     Shot("page-port", 32, width=1440, height=1000, hash="#port=Ethernet4"),
     Shot("page-dark", 32, width=1440, height=1000, dark=True, hash="#port=Ethernet2"),
     Shot("page-phone", 32, width=390, height=844, phone=True),
-    Shot("page-temperature", 512, prepare=(
-        "document.querySelector('#colour').value = 'temperature_celsius';"
-        "document.querySelector('#colour').dispatchEvent(new Event('change'))"
-    )),
+    Shot("page-engine", 32, width=1440, height=1000, hash="#port=Ethernet13"),
 )  # fmt: skip
 
 
@@ -82,7 +89,7 @@ async def take(shot: Shot, browser: str, address: str, folder: Path) -> None:
     """Take one picture."""
     size = {"width": shot.width, "height": shot.height}
     async with chromium.page(browser, **size, dark=shot.dark, phone=shot.phone) as page:
-        shown = f"document.querySelectorAll('#groups .cell').length === {shot.ports}"
+        shown = f"document.querySelectorAll('#groups .cell').length >= {shot.ports}"
         await page.goto(f"{address}/{shot.hash}", until=shown)
         if shot.hash:
             await page.until("document.querySelector('#port .sparks')")
@@ -92,6 +99,28 @@ async def take(shot: Shot, browser: str, address: str, folder: Path) -> None:
         picture = smaller(await page.screenshot())
         (folder / f"{shot.name}.png").write_bytes(picture)
         print(f"{shot.name}.png {len(picture) // 1024} KiB")
+
+
+async def take_top(address: str, folder: Path) -> None:
+    """The terminal view as a real terminal of 100 x 30 shows it."""
+    size = (100, 30)
+    with tempfile.TemporaryDirectory() as place:
+        env = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+        command = (sys.executable, "-m", "agent.cli", "top", address)
+        screen = Screen(Path(place), command, size=size, env=env)
+        try:
+            await screen.until("Ethernet1")
+            await asyncio.sleep(3.0)
+            lines = await asyncio.to_thread(lambda: screen.lines(escapes=True))
+        finally:
+            screen.close()
+    console = Console(width=size[0], record=True, file=io.StringIO())
+    for line in lines:
+        console.print(Text.from_ansi(line), no_wrap=True, overflow="crop")
+    # The fonts would come from another host: those of the reader will do.
+    picture = re.sub(r"@font-face \{.*?\}", "", console.export_svg(title="opticd top"), flags=re.DOTALL)
+    (folder / "top.svg").write_text(re.sub(r"\n\s*\n", "\n", picture), encoding="utf-8")
+    print(f"top.svg {len(picture) // 1024} KiB")
 
 
 def smaller(png: bytes) -> bytes:
@@ -122,6 +151,8 @@ async def main(folder: Path) -> None:
                 for shot in SHOTS:
                     if shot.ports == ports:
                         await take(shot, browser, address, folder)
+                if ports == min(shot.ports for shot in SHOTS) and shutil.which("tmux"):
+                    await take_top(address, folder)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,10 @@ import pytest
 
 from agent import config
 from agent.cli import build_parser
+from fakes import scenario
 from tests.conftest import ROOT
 
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 FENCE = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -46,6 +47,14 @@ def test_every_config_shown_is_valid(page: str, text: str) -> None:
     config.parse(text, name=page)
 
 
+def test_every_scenario_shown_is_one(tmp_path: Path) -> None:
+    shown = [text for _, text in _blocks("toml") if "[[event]]" in text]
+    assert shown
+    for text in shown:
+        (tmp_path / "shown.toml").write_text(text)
+        assert scenario.load(str(tmp_path / "shown.toml")).event
+
+
 def _commands() -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for page, text in _blocks("sh"):
@@ -69,6 +78,40 @@ def test_links_between_pages_lead_somewhere() -> None:
         for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} links to {target}"
+
+
+def test_the_plug_in_guide_shows_the_package_that_is_tested() -> None:
+    text = (ROOT / "docs" / "drivers.md").read_text(encoding="utf-8")
+    for name, language in (("pyproject.toml", "toml"), ("acme_optics.py", "python")):
+        source = (ROOT / "tests" / "plugin" / name).read_text(encoding="utf-8").rstrip()
+        assert f"```{language}\n{source}\n```" in text, f"docs/drivers.md shows another {name}"
+
+
+def test_the_documents_build_and_need_nobody_else(tmp_path: Path) -> None:
+    """Strict: every page is in the navigation, every link and anchor leads somewhere."""
+    pytest.importorskip("mkdocs", reason="mkdocs is not installed (the extra docs)")
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", tmp_path / "site"],
+        check=False, capture_output=True, text=True, cwd=ROOT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    pages = list((tmp_path / "site").rglob("*.html"))
+    assert len(pages) > len(list((ROOT / "docs").rglob("*.md")))
+    for page in pages:
+        fetched = re.findall(r"<(?:script|img|link|iframe)[^>]+(?:src|href)=\"(https?:[^\"]+)", page.read_text())
+        assert fetched == [], f"{page.name} asks another host"
+
+
+def test_lists_are_lists_for_every_renderer() -> None:
+    """Outside GitHub a list needs an empty line before it, and four spaces within another."""
+    for page in PAGES:
+        text = FENCE.sub("", page.read_text(encoding="utf-8"))
+        before = ""
+        for line in text.splitlines():
+            if re.match(r"([-*]|\d+\.) ", line):
+                joined = before and not re.match(r"([-*]|\d+\.) |\s|#|<!--", before)
+                assert not joined, f"{page.relative_to(ROOT)}: {line}"
+            before = line
 
 
 def test_scripts_are_sound() -> None:

@@ -42,17 +42,17 @@ function table(port, lasers, links) {
   const more = [...new Set(lasers.flatMap((laser) => Object.keys(laser)))].filter((key) => !KNOWN.has(key));
   const sources = lasers.some((laser) => laser.source);
   const fibres = lasers.some((laser) => laser.fiber);
-  const heads = [...(sources ? ["Source"] : []), "Laser", "State", "Power dBm", "Bias mA", ...(fibres ? ["Fibre"] : []), ...more.map(title), "Flags", "Lights"];
+  const heads = [...(sources ? ["Source"] : []), "Laser", "State", "Power dBm", "Bias mA", "Flags", "Lights", ...(fibres ? ["Fibre"] : []), ...more.map(title)];
   const line = (laser) => el("tr", {},
     sources ? el("td", {}, linkTo(port.device, laser.source)) : null,
     el("th", { scope: "row" }, String(laser.laser)),
     el("td", { class: fails(laser) ? "alarm" : "" }, laser.enabled === false ? "disabled" : words(laser.state ?? "")),
     el("td", { class: "number" }, "tx_power_dbm" in laser ? number("tx_power_dbm", laser.tx_power_dbm) : ""),
     el("td", { class: "number" }, "tx_bias_amperes" in laser ? number("tx_bias_amperes", laser.tx_bias_amperes) : ""),
-    fibres ? el("td", {}, laser.fiber ? `${laser.fiber}${laser.fiber_checked === true ? " checked" : ""}` : "") : null,
-    ...more.map((key) => el("td", { class: "number" }, key in laser ? shown(key, laser[key]) : "")),
     el("td", {}, laser.flags.map(words).join(", ")),
-    el("td", {}, ...links(laser.feeds ?? [])));
+    el("td", {}, ...links(laser.feeds ?? [])),
+    fibres ? el("td", {}, laser.fiber ? `${laser.fiber}${laser.fiber_checked === true ? " checked" : ""}` : "") : null,
+    ...more.map((key) => el("td", { class: "number" }, key in laser ? shown(key, laser[key]) : "")));
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Lasers" }, el("table", {},
     el("thead", {}, el("tr", {}, ...heads.map((head) => el("th", { scope: "col" }, head)))),
     el("tbody", {}, ...lasers.map(line))));

@@ -181,8 +181,8 @@ function link(port) {
 }
 
 function reliable({ link_hours: all, unintentional_downs: downs, link_hours_per_down: mean, link_hours_per_down_lower95: least }) {
-  const measured = downs ? `a flap every ${hours(mean)}` : "no flap";
-  return `${hours(all)} link-hours, ${measured}: with 95 % confidence more than ${hours(least)} between two.`;
+  const measured = downs ? `a flap every ${hours(mean)} h` : "no flap";
+  return `${hours(all)} link-hours, ${measured}: with 95 % confidence more than ${hours(least)} h between two.`;
 }
 
 function inDbm(bounds) {
