@@ -11,7 +11,7 @@ from agent.maps import identify
 from agent.maps.api import Description, Values, overlay
 from agent.maps.cmis import CmisMap
 from agent.maps.cmis_lanes import application
-from agent.maps.cmis_module import dated
+from agent.maps.date_code import date_and_lot
 from agent.memory import Memory, Span
 from agent.model import LaneFlags
 from agent.registers import Field, checksum
@@ -359,15 +359,19 @@ def test_a_media_lane_that_is_not_supported_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("text", "want"),
     [
-        ("240719", ("2024-07-19", "")),
+        ("240719", ("2024-07-19", None)),
         ("221228AB", ("2022-12-28", "AB")),
         ("221228 7", ("2022-12-28", "7")),
-        ("221328", ("", "")),
-        ("", ("", "")),
+        ("221328", (None, None)),
+        ("230229L1", (None, "L1")),  # no such day
+        ("", (None, None)),
     ],
 )
-def test_date_code(text: str, want: tuple[str, str]) -> None:
-    assert dated(text) == want
+def test_date_code(text: str, want: tuple[str | None, str | None]) -> None:
+    memory = Memory()
+    memory.put(Span(182, 8), text.encode().ljust(8))
+    assert date_and_lot(f.DATE_CODE, memory) == want
+    assert date_and_lot(f.DATE_CODE, Memory()) == (None, None)
 
 
 @pytest.mark.parametrize(

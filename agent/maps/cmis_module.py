@@ -1,12 +1,12 @@
 """Who a CMIS module is: the identity part of a reading, from lower memory and pages 00h and 01h."""
 
-import re
 from collections.abc import Mapping
 from typing import Final
 
 from agent.maps import cmis_fields as f
 from agent.maps import sff8024
 from agent.maps.cmis_lanes import Lanes
+from agent.maps.date_code import date_and_lot
 from agent.memory import Memory
 from agent.model import Application, Module
 from agent.registers import Field, checksum, read, read_text
@@ -106,7 +106,7 @@ def _strings(module: Module, memory: Memory) -> None:
     oui = memory.get(f.VENDOR_OUI.span())
     if oui and any(oui):
         module["vendor_oui"] = oui.hex(":").upper()
-    date, lot = dated(read_text(f.DATE_CODE, memory) or "")
+    date, lot = date_and_lot(f.DATE_CODE, memory)
     if date:
         module["date_code"] = date
     if lot:
@@ -117,12 +117,6 @@ def _strings(module: Module, memory: Memory) -> None:
         module["inactive_firmware_revision"] = inactive
     if hardware := _pair(memory, f.HARDWARE_REVISION):
         module["hardware_revision"] = hardware
-
-
-def dated(text: str) -> tuple[str, str]:
-    """ISO date and lot code out of `YYMMDD` and up to two characters; "" for what is not there or no date."""
-    match = re.fullmatch(r"(\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])\s*(\S*)", text)
-    return (f"20{match[1]}-{match[2]}-{match[3]}", match[4]) if match else ("", "")
 
 
 def _pair(memory: Memory, field: Field) -> str:

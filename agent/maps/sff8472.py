@@ -6,6 +6,7 @@ from typing import Final
 from agent.errors import DecodeError
 from agent.maps import sff8024
 from agent.maps import sff8472_fields as f
+from agent.maps.date_code import date_and_lot
 from agent.maps.quirks import Effects, Quirk
 from agent.maps.sff8472_diagnostics import Diagnostics, readable, since_12_4
 from agent.maps.sff8690 import Tuning
@@ -21,7 +22,6 @@ from agent.maps.sff_common import (
     SMF,
     SffDescription,
     bit_set,
-    date_and_lot,
     filled,
     module_of,
     oui,

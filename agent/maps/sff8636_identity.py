@@ -5,6 +5,7 @@ from typing import Final
 
 from agent.maps import sff8024
 from agent.maps import sff8636_fields as f
+from agent.maps.date_code import date_and_lot
 from agent.maps.sff_common import (
     ACC,
     AOC,
@@ -15,7 +16,6 @@ from agent.maps.sff_common import (
     LONGER_THAN_BYTE,
     MMF,
     SMF,
-    date_and_lot,
     module_of,
     oui,
     text,

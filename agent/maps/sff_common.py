@@ -1,9 +1,7 @@
 """What the maps of SFF-8472 and SFF-8636 share: identity fields, dates, and a description made of items."""
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
 from fractions import Fraction
 from typing import Final, cast
 
@@ -110,25 +108,6 @@ def oui(field: Field, memory: Memory) -> str | None:
     """The vendor's OUI as `00:1B:21`; None when it is unread, or all zero, which means unspecified."""
     data = memory.get(field.span())
     return data.hex(":").upper() if data is not None and any(data) else None
-
-
-_DATE: Final = re.compile(r"(\d\d)(\d\d)(\d\d)")
-
-
-def date_and_lot(field: Field, memory: Memory) -> tuple[str | None, str | None]:
-    """ISO date of a date code (YYMMDD and two characters of lot), and the lot; None for what is not there."""
-    data = memory.get(field.span())
-    if data is None:
-        return None, None
-    lot = field.text(data[6:8]) or None
-    digits = _DATE.fullmatch(field.text(data[:6]))
-    if digits is None:
-        return None, lot
-    try:
-        # Two digits of the year count from 2000 by the specifications.
-        return date(2000 + int(digits[1]), int(digits[2]), int(digits[3])).isoformat(), lot
-    except ValueError:
-        return None, lot
 
 
 def wrong_checksums(checksums: Mapping[str, bool | None], places: Mapping[str, str]) -> tuple[Trouble, ...]:
