@@ -1,4 +1,4 @@
-"""MemoryMax: a real memory cgroup kills the daemon in mid-run; what it stored is whole, and the next run goes on."""
+"""MemoryMax: a real memory cgroup kills the daemon in mid-run; what it stored is whole, the next run goes on."""
 
 import json
 import os
