@@ -10,10 +10,22 @@ from statistics import median
 from typing import Final, NamedTuple
 
 from agent import quantities as q
-from agent.levels import Level, Watched, clear_level, watch
+from agent.levels import Level, Watched, clear_level, usable, watch
 from agent.model import Bounds, Reading, VdmSample
 from agent.quantities import Flag, Quantity, Unit, dbm
-from agent.rules import FecCounter, Gate, LaserFault, Limit, ModuleFault, Observable, Outlier, Rule, Spread
+from agent.rules import (
+    BoundName,
+    FecCounter,
+    Gate,
+    LaserFault,
+    Limit,
+    ModuleFault,
+    Observable,
+    Outlier,
+    Rule,
+    Spread,
+    Threshold,
+)
 
 DATA_PATH_ACTIVATED: Final = 4
 READY_STATES: Final = frozenset({"", "ModuleReady"})
@@ -45,6 +57,7 @@ class Judge:
     """All rules compiled for the thresholds of one module."""
 
     __slots__ = (
+        "_bounded",
         "_flag_rules",
         "_other_rules",
         "_quiet_lanes",
@@ -57,8 +70,12 @@ class Judge:
         self._watched = tuple(watch(rules, thresholds))
         self._flag_rules = tuple((rule, rule.watch) for rule in rules if isinstance(rule.watch, Flag))
         self._other_rules = tuple(
-            rule for rule in rules if isinstance(rule.watch, Observable | FecCounter | ModuleFault | LaserFault)
+            rule
+            for rule in rules
+            if isinstance(rule.watch, Observable | FecCounter | ModuleFault | LaserFault)
+            and not isinstance(rule.bound, Threshold)
         )
+        self._bounded = _bounded(rules)
         self._watched_flags = frozenset(
             [flag for _, flag in self._flag_rules] + [flag for watched in self._watched for flag in watched.flags]
         )
@@ -113,11 +130,13 @@ class Judge:
             if rule.name in live or (state is not None and state.active) or reading.flags.get(flag):
                 yield from _of_flag(rule, flag, reading, gate)
         if observables:
-            yield from self.slow_findings(reading, facts, fec)
+            yield from self.slow_findings(reading, facts, fec, live=live)
         else:
             yield from self._fault(reading)
 
-    def slow_findings(self, reading: Reading, facts: Facts, fec: Mapping[str, int]) -> Iterator[Finding]:
+    def slow_findings(
+        self, reading: Reading, facts: Facts, fec: Mapping[str, int], *, live: Container[str] = ()
+    ) -> Iterator[Finding]:
         """The verdicts on observables, counters, lasers and the module state alone."""
         gate = GateKeeper(reading, facts)
         for rule in self._other_rules:
@@ -128,6 +147,8 @@ class Judge:
             elif isinstance(rule.watch, LaserFault):
                 for laser in reading.lasers:
                     yield Finding(rule, laser.laser, any(flag.startswith("fault") for flag in laser.flags))
+        if self._bounded and reading.vdm:
+            yield from _of_bounds(self._bounded, reading, gate, live)
         yield from self._fault(reading)
 
     def _fault(self, reading: Reading) -> Iterator[Finding]:
@@ -248,6 +269,36 @@ def _of_flag(rule: Rule, flag: Flag, reading: Reading, gate: GateKeeper) -> Iter
         active = reading.flags[flag]
         shut = gate.closed(rule.gates, 0) if active else None
         yield Finding(rule, 0, active and shut is None, shut=shut)
+
+
+_Bounded = Mapping[str, Sequence[tuple[BoundName, Rule]]]
+"""Rules on the module's own thresholds of an observable, by its name."""
+
+
+def _bounded(rules: Iterable[Rule]) -> _Bounded:
+    found: dict[str, list[tuple[BoundName, Rule]]] = {}
+    for rule in rules:
+        if isinstance(rule.watch, Observable) and isinstance(rule.bound, Threshold):
+            for name in rule.watch.names:
+                found.setdefault(name, []).append((rule.bound.bound, rule))
+    return found
+
+
+def _of_bounds(rules: _Bounded, reading: Reading, gate: GateKeeper, live: Container[str]) -> Iterator[Finding]:
+    for sample in reading.vdm:
+        bounds, value, lane = sample.bounds, sample.value, sample.lane
+        for bound, rule in rules.get(sample.observable, ()) if bounds else ():
+            fire = bounds.get(bound)
+            if fire is None or (rule.lanes and lane not in rule.lanes):
+                continue
+            above = bound.startswith("high")
+            beyond = value > fire if above else value < fire
+            by_flag = not beyond and bound in sample.flags
+            if not (beyond or by_flag or rule.name in live) or not usable(bounds):
+                continue
+            holds = beyond or by_flag or Level(rule, above, fire, clear_level(rule, fire, above=above)).holds(value)
+            shut = gate.closed(rule.gates, lane) if holds is not False else None
+            yield Finding(rule, lane, holds if shut is None else False, value, fire, by_flag, shut)
 
 
 def _samples(watch: Observable, vdm: Iterable[VdmSample]) -> dict[int, float]:

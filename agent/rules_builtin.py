@@ -26,6 +26,7 @@ from agent.rules import (
     Spread,
     Threshold,
 )
+from agent.rules_vdm import observable_rules
 
 HOUR_S: Final = 3600.0
 DAY_S: Final = 86_400.0
@@ -270,5 +271,7 @@ _AGEING: Final = (
 )  # fmt: skip
 
 
-BUILTIN_RULES: Final[tuple[Rule, ...]] = (*_MARGINS, *_threshold_rules(), *_FLAGS, *_ERRORS, *_EVENTS, *_AGEING)
+BUILTIN_RULES: Final[tuple[Rule, ...]] = (
+    *_MARGINS, *_threshold_rules(), *_FLAGS, *_ERRORS, *observable_rules(), *_EVENTS, *_AGEING
+)  # fmt: skip
 """In the order of their ladders: of those that hold, the last is shown. `tec_current` has its rules per unit."""

@@ -140,8 +140,8 @@ def _bound(section: "RuleSection") -> Bound:
         return Limit(section.change, above=section.change > 0)
     if section.threshold is None:
         return _limit(section, _watch(section))
-    if section.observable:
-        raise ValueError("an observable has no threshold of the module: give above or below")
+    if section.observable and section.margin is not None:
+        raise ValueError("an observable has no margin: give threshold alone, or above or below")
     return Threshold(section.threshold) if section.margin is None else Margin(section.threshold, section.margin)
 
 

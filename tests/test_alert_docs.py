@@ -24,7 +24,8 @@ def documented() -> dict[str, tuple[set[str], float, float]]:
 
 def generic(rule: Rule) -> str:
     """A threshold rule by the pattern under which the page has it."""
-    return re.sub(r"^.*_((?:high|low)_(?:alarm|warning))$", r"<quantity>_\1", rule.name)
+    name = "vdm_<observable>" if rule.name.startswith("vdm_") else "<quantity>"
+    return re.sub(r"^.*_((?:high|low)_(?:alarm|warning))$", rf"{name}_\1", rule.name)
 
 
 @pytest.mark.parametrize("rule", BUILTIN_RULES, ids=lambda rule: rule.name)
