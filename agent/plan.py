@@ -93,6 +93,24 @@ def compile_plan(
     return CompiledPlan(items, tuple(parts), _reads(wanted, tuple(avoid), gap), tuple(unread), module_state)
 
 
+_COMPILED_MOST: Final = 64
+_compiled: Final[dict[object, "CompiledPlan"]] = {}
+
+
+def shared_plan(items: Sequence[Item], *, avoid: Iterable[Span] = (), unread: Iterable[str] = ()) -> "CompiledPlan":
+    """As `compile_plan`, where another module with the same items was compiled already: what `place` made."""
+    avoid, unread = tuple(avoid), tuple(unread)
+    if any(item.convert is not None for item in items):  # its own calibration: there is no other like it
+        return compile_plan(items, avoid=avoid, unread=unread)
+    key = (tuple(map(id, items)), avoid, unread)  # the plan keeps the items alive
+    plan = _compiled.get(key)
+    if plan is None:
+        if len(_compiled) >= _COMPILED_MOST:
+            _compiled.clear()
+        plan = _compiled[key] = compile_plan(items, avoid=avoid, unread=unread)
+    return plan.fresh()
+
+
 def _reads(wanted: Iterable[Span], avoid: Sequence[Span], gap: int) -> tuple[Span, ...]:
     joined: list[Span] = []
     for span in merge(wanted):

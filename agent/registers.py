@@ -279,6 +279,10 @@ class Item:
         return self.convert or scaler(self.field)
 
 
+_PLACED_MOST: Final = 4096
+_placed: Final[dict[tuple[int, int, tuple[int, ...]], Item]] = {}
+
+
 def place(
     field: Field,
     *,
@@ -286,10 +290,21 @@ def place(
     lanes: Container[int] | None = None,
     convert: Callable[[int], float] | None = None,
 ) -> Item:
-    """The field in one bank of a module that has only `lanes` (numbers from 1 over all banks; None: all)."""
+    """The field in one bank of a module that has only `lanes` (numbers from 1 over all banks; None: all).
+
+    Modules of a kind get the same objects, which is how their plans are known to be equal.
+    """
     first = bank * field.lanes + 1
-    numbers = tuple(lane if lanes is None or lane in lanes else 0 for lane in range(first, first + field.lanes))
-    return Item(field, bank, numbers, convert)
+    numbers = tuple([lane if lanes is None or lane in lanes else 0 for lane in range(first, first + field.lanes)])
+    if convert is not None:
+        return Item(field, bank, numbers, convert)
+    key = (id(field), bank, numbers)  # the item keeps its field alive, so that no other can come by this id
+    item = _placed.get(key)
+    if item is None:
+        if len(_placed) >= _PLACED_MOST:
+            _placed.clear()
+        item = _placed[key] = Item(field, bank, numbers)
+    return item
 
 
 def offered(field: Field, memory: Memory) -> bool | None:

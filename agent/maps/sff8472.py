@@ -26,6 +26,7 @@ from agent.maps.sff_common import (
     module_of,
     oui,
     quirks_of,
+    same_thresholds,
     text,
     wrong_checksums,
 )
@@ -81,7 +82,7 @@ class Sff8472Map:
         serial = memory.get(f.SERIAL_NUMBER.span())
         return SffDescription(
             module=module,
-            thresholds=diagnostics.thresholds,
+            thresholds=same_thresholds(diagnostics.thresholds),
             flat=not bit_set(f.PAGING, memory),
             identity_span=Span(20, 72) if filled(serial) or serial == b" " * 16 else f.SERIAL_NUMBER.span(),
             items=tuple(diagnostics.items),

@@ -15,6 +15,7 @@ from agent.maps.sff_common import (
     filled,
     quirks_of,
     said_by,
+    same_thresholds,
     wrong_checksums,
 )
 from agent.memory import Memory, Span
@@ -66,7 +67,7 @@ class Sff8636Map:
         places = {"base": "page 00h byte 191", "ext": "page 00h byte 223"}
         return SffDescription(
             module=module,
-            thresholds=chosen.thresholds(),
+            thresholds=same_thresholds(chosen.thresholds()),
             flat=chosen.flat,
             identity_span=Span(148, 72) if blank else f.SERIAL_NUMBER.span(),
             items=tuple(chosen.items()),

@@ -9,7 +9,7 @@ from agent.maps.api import Plan
 from agent.maps.quirks import Effects, Quirk, builtin, effects
 from agent.memory import Memory, Span
 from agent.model import Bounds, Module, Trouble
-from agent.plan import Part, compile_plan
+from agent.plan import Part, compile_plan, shared_plan
 from agent.quantities import Quantity
 from agent.registers import Bit, Field, Item, read_text
 
@@ -56,8 +56,21 @@ class SffDescription:
         avoid = self.clear_on_read if slow or not flags else ()
         if slow:
             parts = self.parts if flags else self.quiet_parts
-            return compile_plan(_readable(self.slow_items, flags=flags), parts=parts, avoid=avoid)
-        return compile_plan(_readable(self.items, flags=flags), avoid=avoid, unread=self.unread)
+            items = _readable(self.slow_items, flags=flags)
+            return compile_plan(items, parts=parts, avoid=avoid) if parts else shared_plan(items, avoid=avoid)
+        return shared_plan(_readable(self.items, flags=flags), avoid=avoid, unread=self.unread)
+
+
+_SAME_MOST: Final = 256
+_same: Final[dict[object, Mapping[Quantity, Bounds]]] = {}
+
+
+def same_thresholds(found: Mapping[Quantity, Bounds]) -> Mapping[Quantity, Bounds]:
+    """Equal thresholds of another module in their place: those of one product are alike."""
+    key = tuple([(quantity.key, *bounds.items()) for quantity, bounds in found.items()])
+    if len(_same) >= _SAME_MOST:
+        _same.clear()
+    return _same.setdefault(key, found)
 
 
 def _readable(items: Iterable[Item], *, flags: bool) -> list[Item]:
