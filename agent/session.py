@@ -257,10 +257,10 @@ class ModuleSession:
 
     def _leave(self, known: Known) -> None:
         """Leave the page selected that the next refresh begins with, where only that may give an exchange away."""
-        last = known.plan.spans[-1:]
-        if self._remembers is not None and last and self._clock() - known.read_at < EXCHANGE_S:
+        first = next((span for span in known.plan.spans if span.upper), None)
+        if self._remembers is not None and first is not None and self._clock() - known.read_at < EXCHANGE_S:
             with contextlib.suppress(DriverError):  # the next refresh shows what is wrong
-                self._remembers.leave(last[0])
+                self._remembers.leave(first)
 
     def _identity(self, reads: Reads, known: Known) -> bytes | None:
         """The serial number as it is now, whatever the time; None when there is no telling.

@@ -8,6 +8,8 @@ import random
 import pytest
 
 from agent.maps import identify
+from agent.memory import Span
+from agent.model import ModuleChange
 from agent.session import Intervals, ModuleSession
 from drivers.i2c import LinuxI2cBus
 from drivers.paged import PagedMemory
@@ -25,8 +27,8 @@ class Rig:
 
     def __init__(self, product: str, *, flags: bool = True) -> None:
         self.now = 1000.0
-        module = LiveModule(PRODUCTS[product], serial="XY1", rng=random.Random(1), clock=lambda: self.now)
-        self.adapter = FakeAdapter(module)
+        self.module = LiveModule(PRODUCTS[product], serial="XY1", rng=random.Random(1), clock=lambda: self.now)
+        self.adapter = FakeAdapter(self.module)
         bus = LinuxI2cBus("7", calls=FakeI2cDev({"/dev/i2c-7": self.adapter}))
         self.session = ModuleSession(
             PagedMemory(bus, sleep=self.sleep, clock=lambda: self.now),
@@ -103,6 +105,17 @@ def test_a_passive_cable_is_asked_for_its_serial_number() -> None:
     rig.refresh()
     assert rig.written() == [(MODULE, bytes((166,)))]
     assert rig.lengths() == [16]
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, one in PRODUCTS.items() if one.family == "cmis" and one.banks == 1]
+)
+def test_a_module_exchanged_for_one_that_looks_the_same_is_seen_with_the_next_refresh(name: str) -> None:
+    rig = Rig(name)
+    rig.module.put(Span(166, 16), b"XY2".ljust(16))
+    rig.module.insert()
+    rig.now += 1.0
+    assert rig.session.refresh().change is ModuleChange.SWAPPED
 
 
 def test_a_hundred_refreshes_cost_a_hundred_times_as_much() -> None:
