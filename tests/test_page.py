@@ -309,6 +309,26 @@ async def test_an_engine_is_a_group_and_names_the_lasers_and_the_ports_in_the_da
         )
 
 
+async def test_many_small_engines_share_a_group_and_512_ports_fit_on_a_laptop(browser: str) -> None:
+    async with opened(browser) as it:
+        engines = Engines(
+            Share(f"Ethernet{card}/{port}", f"Ethernet{card}/{port - 1}", lanes=(1, 2, 3, 4))
+            for card in range(1, 9)
+            for port in (10, 20)
+        )
+        for name in [f"Ethernet{card}/{port - 1}" for card in range(1, 9) for port in (10, 20)]:
+            reading = it.served.hub.local.port(name).reading
+            assert reading is not None
+            for event in engines.divide(reading):
+                it.served.hub.publish(event)
+        names = "[...document.querySelectorAll('#groups .bank')].map((each) => each.ariaLabel)"
+        await it.page.until(f"{names}.includes('Engines')")
+        assert len(await it.page.run(names)) == 9
+        assert await it.page.run("document.querySelectorAll('#groups .cell').length") == 512
+        bottom = "document.querySelector('#groups').getBoundingClientRect().bottom"
+        assert await it.page.run(bottom) <= 768
+
+
 async def test_what_a_newer_reading_no_longer_says_is_not_shown(browser: str) -> None:
     async with opened(browser) as it:
         _engine(it)

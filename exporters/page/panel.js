@@ -4,6 +4,7 @@ import { LEVELS, LEVEL_WORDS, QUANTITIES, el, put, range, withUnit, without } fr
 import { keyOf, matches, on, setLevels, store } from "./store.js";
 
 const BANK = 64;
+const FEW = 4;
 const cells = new Map(); // key -> {node, level, label, ...}
 let colour = "";
 let opened = ""; // the key whose port is shown in full
@@ -47,7 +48,7 @@ function build() {
     if (!groups.has(name)) groups.set(name, []);
     groups.get(name).push(key);
   }
-  const banks = [...merge(named), ...engines].flatMap(([name, keys]) => split(name, keys));
+  const banks = [...merge(named), ...gathered(engines)].flatMap(([name, keys]) => split(name, keys));
   const largest = Math.max(...banks.map(([, keys]) => keys.length), 1);
   const groups = document.getElementById("groups");
   groups.style.setProperty("--columns", Math.max(8, Math.ceil(Math.min(largest, BANK) / 2)));
@@ -72,13 +73,19 @@ function merge(named) {
   return [...joined];
 }
 
+// Many engines of a few ports each would be more names than ports.
+function gathered(engines) {
+  const keys = [...engines.values()].flat();
+  return engines.size > 8 && keys.length / engines.size <= FEW ? [["Engines", keys]] : [...engines];
+}
+
 function split(name, keys) {
   if (keys.length <= BANK) return [[name, keys]];
   const parts = [];
   for (let at = 0; at < keys.length; at += BANK) {
     const part = keys.slice(at, at + BANK);
     const [first, last] = [part[0], part.at(-1)].map((key) => store.rows.get(key).port);
-    parts.push([`${first} – ${last}`, part]);
+    parts.push([`${name === "Engines" ? "Engines: " : ""}${first} – ${last}`, part]);
   }
   return parts;
 }
