@@ -114,6 +114,27 @@ def test_lists_are_lists_for_every_renderer() -> None:
             before = line
 
 
+NAMED = re.compile(
+    r"`((?:scripts|agent|drivers|exporters|fakes|benchmarks|mixin|tests|systemd|deploy)/[a-z0-9_./-]*)`"
+)
+
+
+def test_files_that_documents_name_are_there() -> None:
+    for page in PAGES:
+        for name in NAMED.findall(page.read_text(encoding="utf-8")):
+            assert (ROOT / name).exists(), f"{page.relative_to(ROOT)} names {name}"
+
+
+def test_metrics_that_documents_name_are_exported() -> None:
+    known = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for name in set(re.findall(r"\bxcvr_[a-z0-9_]*[a-z0-9]\b(?![<*])", text)):
+            base = re.sub(r"_(bucket|sum|count)$", "", name)
+            group = name.startswith(("xcvr_vdm", "xcvr_coherent"))
+            assert group or f"`{base}" in known, f"{page.relative_to(ROOT)} names {name}"
+
+
 def test_scripts_are_sound() -> None:
     if not shutil.which("bash"):
         pytest.skip("bash is not installed")
