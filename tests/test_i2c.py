@@ -466,9 +466,10 @@ def test_a_thread_that_hangs_is_left_behind(adapter: FakeAdapter) -> None:
     thread.start()
     while adapter.opens == 0:
         thread.join(0.01)
-    spare = threading.Thread(target=hang)
+    spare, generation = threading.Thread(target=hang), bus._generation
     spare.start()
-    spare.join(0.05)
+    while bus._generation == generation:  # it has left the other one what it holds
+        spare.join(0.01)
     adapter.release()
     spare.join(5)
     thread.join(5)
