@@ -101,6 +101,8 @@ class Behaviour:
         self.supply: Supply | None = None
         self.host_dark = False
         """The host sends nothing: the module squelches its transmitters."""
+        self.empty = False
+        """The light that comes carries no signal."""
         self.fault = False
         """The firmware gave up."""
         self._rng = rng
@@ -202,9 +204,10 @@ class Behaviour:
         state.rx_power.append(0.0 if self.dark else watts(rx_dbm))
         if lost:
             state.rx_los |= 1 << lane
-        if self.product.retimed and (self.dark or rx_dbm < optics.sensitivity_dbm - LOL_MARGIN_DB):
+        if self.product.retimed and (self.dark or self.empty or rx_dbm < optics.sensitivity_dbm - LOL_MARGIN_DB):
             state.rx_lol |= 1 << lane
         if optics.snr_db:
+            lost |= self.empty
             snr = _snr(optics, rx_dbm, self._lane_snr[lane] + self._rng.gauss(0, 0.05))
             state.snr_db.append(0.0 if lost else snr)
             state.ber.append(0.5 if lost else _ber(optics, snr))

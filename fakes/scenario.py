@@ -80,6 +80,13 @@ class Host(_Happening):
     down_s: Annotated[float, Field(gt=0, le=86_400)] = 1.0
 
 
+class Signal(_Happening):
+    """The far end sends light that carries nothing: its receiver here finds no clock in it (retimed modules)."""
+
+    kind: Literal["signal"]
+    down_s: Annotated[float, Field(gt=0, le=86_400)] = 1.0
+
+
 class Fault(_Happening):
     """The firmware gives up for a moment: ModuleFault (CMIS alone has it)."""
 
@@ -189,7 +196,7 @@ Trouble = Flip | Master | Eio | Level | Stuck | Lie | Slow | Hang | Away
 """What is wrong with the way to the module, or with the module's answers."""
 
 Happening = Annotated[
-    Ageing | Dirt | Heat | Flap | Host | Fault | Admin | Pull | Insert | Nack | Glitch | Trouble,
+    Ageing | Dirt | Heat | Flap | Host | Signal | Fault | Admin | Pull | Insert | Nack | Glitch | Trouble,
     Field(discriminator="kind"),
 ]
 

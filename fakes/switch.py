@@ -39,6 +39,7 @@ from fakes.scenario import (
     Nack,
     Pull,
     Scenario,
+    Signal,
     Trouble,
 )
 
@@ -66,6 +67,8 @@ class FakePort:
         self.downs = 0
         self.dark_until = 0.0
         self.host_until = 0.0
+        self.empty_until = 0.0
+        """The light that comes carries no signal until then."""
         self.fault_until = 0.0
         self.off_until = 0.0
         self.admin_up = True
@@ -82,7 +85,7 @@ class FakePort:
         return (
             self.module.ready
             and self.admin_up
-            and now >= max(self.dark_until, self.host_until, self.fault_until)
+            and now >= max(self.dark_until, self.host_until, self.empty_until, self.fault_until)
             and behaviour.transmits(now)
             and not behaviour.overheated(now)
             and behaviour.error_ratio(now) < (optics.ber_limit if (optics := behaviour.product.optics) else 1.0)
@@ -93,7 +96,7 @@ class FakePort:
         return (
             self.up_at is not None
             or self.module.behaviour.dark
-            or now < max(self.host_until, self.fault_until, self.off_until)
+            or now < max(self.host_until, self.empty_until, self.fault_until, self.off_until)
             or not self.module.ready
             or self.module.behaviour.moving(now)
         )
@@ -223,6 +226,9 @@ class FakeSwitch:
             case Host():
                 port.host_until = now + event.down_s
                 behaviour.host_dark = True
+            case Signal():
+                port.empty_until = now + event.down_s
+                behaviour.empty = True
             case Fault():
                 port.fault_until = now + event.down_s
                 behaviour.fault = True
@@ -253,6 +259,7 @@ class FakeSwitch:
         if now >= port.dark_until:
             port.module.behaviour.dark = False
         port.module.behaviour.host_dark &= now < port.host_until
+        port.module.behaviour.empty &= now < port.empty_until
         port.module.behaviour.fault &= now < port.fault_until
         port.admin_up |= now >= port.off_until
         wants_up = port.wants_up(now)

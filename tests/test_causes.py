@@ -1,9 +1,17 @@
 """The decision table: each row by hand, and each cause as a scenario of the fake switch, read by the drivers."""
 
+from dataclasses import replace
+
 import pytest
 
+from agent import quantities as q
+from agent.alerts import Alerts
 from agent.causes import Case, Cause, Peer, Seen, Shot, classify
-from agent.model import DownCause, ModuleChange, ModuleEvent, PollFailed, Reading
+from agent.flaps import LinkTracker
+from agent.instances import Instant
+from agent.model import AlertEvent, DownCause, LinkEvent, ModuleChange, ModuleEvent, PollFailed, Reading
+from agent.rules import LINK
+from agent.rules_builtin import BUILTIN_RULES
 from fakes.scenario import Scenario
 from tests.alert_helpers import THRESHOLDS, lanes
 from tests.test_fake_switch import Simulation
@@ -196,6 +204,7 @@ def _flags(readings: list[Reading]) -> list[Seen]:
         ([{"kind": "heat", "at_s": 20, "kelvin": 60, "over_s": 200}], Cause.THERMAL),
         ([{"kind": "pull", "at_s": 60}], Cause.MODULE_REMOVED),
         ([{"kind": "host", "at_s": 60, "down_s": 4}], Cause.HOST),
+        ([{"kind": "signal", "at_s": 60, "down_s": 4}], Cause.REMOTE_SIGNAL),
     ],
 )  # fmt: skip
 def test_each_cause_is_named_in_its_scenario(module: str, events: list[dict[str, object]], cause: Cause) -> None:
@@ -211,17 +220,71 @@ def test_a_fault_of_the_firmware_is_named() -> None:
     assert verdict.reasons[0] == "the module is in the state ModuleFault"
 
 
+@pytest.mark.parametrize(
+    ("far", "cause"),
+    [
+        (None, Cause.FIBRE),
+        ({"kind": "host", "down_s": 4}, Cause.REMOTE_LASER),  # its transmitters are squelched
+        ({"kind": "ageing", "lane": 1, "factor": 8, "over_s": 0}, Cause.REMOTE_LASER),
+    ],
+)  # fmt: skip
+def test_with_both_ends_read_the_scenario_tells_which_it_was(far: dict[str, object] | None, cause: Cause) -> None:
+    """Ethernet2 is the other end of Ethernet1, which receives nothing any more."""
+    events: list[dict[str, object]] = [{"kind": "flap", "ports": [1], "at_s": 60, "down_s": 6}]
+    if far is not None:
+        events.append({"ports": [2], "at_s": 60, **far})
+    document = {"description": "A link.", "modules": ["qsfpdd-400g-dr4"], "event": events}
+    simulation = Simulation(Scenario.model_validate(document), ports=2)
+    begin = simulation.clock.now
+    simulation.run(80)
+    fall = next(begin + at for at, port, up in simulation.links if port == "Ethernet1" and not up)
+    *before, last = (r.lanes[q.TX_POWER] for r in simulation.readings("Ethernet2") if r.time < fall)
+    after = next(r.lanes[q.TX_POWER] for r in simulation.readings("Ethernet2") if r.time > fall + 1)
+    assert before
+    verdict = classify(replace(_case_of(simulation, fall), peer=Peer("spine-3 Ethernet2", last, after)))
+    assert verdict.cause is cause
+
+
 def test_switching_a_port_off_is_seen_as_that() -> None:
-    scenario = Scenario.model_validate(
-        {
-            "description": "Off and on.",
-            "modules": ["qsfpdd-400g-dr4"],
-            "event": [{"kind": "admin", "ports": [1], "at_s": 5, "down_s": 3}],
-        }
-    )
-    simulation = Simulation(scenario, ports=1)
-    port = simulation.switch.ports[0]
+    document = {
+        "description": "Off and on.",
+        "modules": ["qsfpdd-400g-dr4"],
+        "event": [{"kind": "admin", "ports": [1], "at_s": 5, "down_s": 3}],
+    }
+    simulation = Simulation(Scenario.model_validate(document), ports=1)
+    port, clock = simulation.switch.ports[0], simulation.clock
+    tracker = LinkTracker("leaf", port.name)
+    tracker.observe(port.observation(), time=clock.now, monotonic=clock.now)
     simulation.run(6)
-    assert (port.observation().up, port.observation().admin_up) == (False, False)
+    (fall,) = tracker.observe(port.observation(), time=clock.now, monotonic=clock.now)
+    assert (fall.up, port.observation().admin_up) == (False, False)
+    assert classify(replace(_case_of(simulation, clock.now), down_cause=fall.cause)).cause is Cause.ADMIN
     simulation.run(6)
     assert (port.observation().up, port.observation().admin_up) == (True, True)
+
+
+def test_all_ports_at_once_are_one_incident_and_named_so() -> None:
+    document = {
+        "description": "Everything falls.",
+        "modules": ["qsfpdd-400g-dr4"],
+        "event": [{"kind": "flap", "ports": "all", "at_s": 20, "down_s": 4}],
+    }
+    simulation = Simulation(Scenario.model_validate(document), ports=8)
+    engine = Alerts(BUILTIN_RULES)
+    for port in simulation.switch.ports:
+        engine.link_state("leaf", port.name, up=True, admin_up=True, at=Instant(0.0, 0.0))
+    simulation.run(23)
+    said: list[AlertEvent] = []
+    for at, name, up in simulation.links:
+        said += engine.link_event(LinkEvent("leaf", name, at, at, up, DownCause.UNINTENTIONAL), Instant(at, at))
+    fall = simulation.links[-1][0]
+    incident = engine.showing.correlator.speaks_for("leaf", "Ethernet1")
+    assert incident is not None
+    for tenth in range(30):
+        at = fall + tenth / 10
+        said += engine.tick(Instant(at, at))
+    (alert,) = [event for event in said if event.rule != LINK]
+    assert (alert.rule, alert.state) == ("correlated", "firing")
+    assert alert.evidence["ports"] == [f"Ethernet{number}" for number in range(1, 9)]
+    case_of_one = replace(_case_of(simulation, AT), correlated=incident.scope)
+    assert classify(case_of_one).cause is Cause.CORRELATED
