@@ -123,7 +123,9 @@ class AlertBook:
             self._sources[key] = event.source
             self._regroup = True
             self._wake.set()
+        begun = time.perf_counter()
         self._raise(self.engine.judge(event, self._clock()))
+        self._hub.stages.rules.add(time.perf_counter() - begun)
 
     def _on_failure(self, event: PollFailed) -> None:
         self._raise(self.engine.poll_failed(event, self._clock()))

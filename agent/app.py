@@ -16,8 +16,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from agent import collecting, maps, opening, peerbook, rules_config, sdnotify
 from agent import config as config_file
-from agent import maps, opening, peerbook, rules_config, sdnotify
 from agent.alertbook import AlertBook
 from agent.baselinekeeper import BaselineKeeper
 from agent.clock import HOST, Clock
@@ -232,13 +232,15 @@ class Daemon:
                     tasks.append(group.create_task(work, name="netlink"))
                 if wanted.patterns:
                     tasks.append(group.create_task(self._rescan(wanted), name="rescan"))
-                if wanted.counted:
-                    tasks.append(group.create_task(self._count(wanted.counted), name="host counters"))
                 if wanted.netdevs.get(""):
                     tasks.append(group.create_task(self._ask_lldpd(wanted.netdevs[""]), name="lldpd"))
+                if wanted.counted:
+                    tasks.append(group.create_task(self._count(wanted.counted), name="host counters"))
                 for remote in wanted.others:
                     work = remote(self.hub, self._links)
                     tasks.append(group.create_task(work, name="source"))
+                work = collecting.freeze_what_stays(self.poller.ready)
+                tasks.append(group.create_task(work, name="collecting"))
                 if not announced:
                     announced = True
                     await self._announce()
@@ -295,8 +297,6 @@ class Daemon:
             on_netdevs=self._interfaces_changed.set,
         ).run()
 
-    async def _count(self, ports: dict[str, str]) -> None:
-        from drivers.hostcounters import HostCounterReader, HostSide
     async def _ask_lldpd(self, netdevs: dict[str, str]) -> None:
         from drivers.lldpd import Lldpd
 
@@ -305,6 +305,8 @@ class Daemon:
             self.hub, device=agent.device, ports=netdevs, socket=agent.lldpd_socket, name=socket.gethostname()
         ).run()
 
+    async def _count(self, ports: dict[str, str]) -> None:
+        from drivers.hostcounters import HostCounterReader, HostSide
 
         root = self.config.agent.sys_root
         await HostCounterReader(
@@ -429,7 +431,8 @@ def run(config: Config, *, path: Path | None = None, look_again: Callable[[], Co
 def run_to_end(work: Coroutine[object, object, int]) -> int:
     """`asyncio.run` that raises an OpticError as itself, out of whatever group of tasks it ended."""
     try:
-        return asyncio.run(work)
+        with collecting.tuned():
+            return asyncio.run(work)
     except BaseExceptionGroup as group:
         expected, bugs = group.split(OpticError)
         if expected is None or bugs is not None:

@@ -190,6 +190,9 @@ class BusLoop:
             slot.due = min(slot.due, slot.soon_at)
         port.due = slot.due
         self._health(polled)
+        if polled.bus_s:
+            self._hub.stages.read.add(polled.bus_s)
+            self._hub.stages.decode.add(polled.work_s)
         events = [each for event in polled.events for each in self._owner.engines.divide(event)]
         for event in events:
             self._hub.publish(event)

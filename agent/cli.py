@@ -39,6 +39,9 @@ def build_parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="the daemon, in the foreground")
     run.add_argument("--config", type=Path, metavar="FILE", help="default: /etc/opticd/opticd.toml, or discovery")
+    run.add_argument(
+        "--profile-loop", action="store_true", help="log which callbacks keep the event loop, and how long"
+    )
 
     demo = commands.add_parser("demo", help="the same daemon over a simulated switch")
     demo.add_argument("--ports", type=_positive, default=32, metavar="N", help="default: 32")

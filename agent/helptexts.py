@@ -24,6 +24,7 @@ HELP: Final[Mapping[str, HelpText]] = {
         (
             ("opticd run", "what /etc/opticd/opticd.toml says, or what this host has"),
             ("opticd run --config lab.toml", "another config; `opticd check lab.toml` tells what is wrong with it"),
+            ("opticd run --profile-loop", "log callbacks of more than 20 ms, and what took most, once a minute"),
         ),
     ),
     "demo": HelpText(

@@ -18,6 +18,7 @@ from agent.model import (
     PollTiming,
     Reading,
 )
+from agent.stages import Stages
 
 
 @dataclass(slots=True)
@@ -155,6 +156,8 @@ class Hub:
     def __init__(self, device: str) -> None:
         self.local = DeviceState(device)
         self.devices: dict[str, DeviceState] = {device: self.local}
+        self.stages = Stages()
+        """How long refreshes took, stage by stage."""
         self._subscribers: dict[type, list[Callable[[Event], None]]] = {}
 
     def device(self, name: str) -> DeviceState:

@@ -7,7 +7,7 @@
 
 _shtab_opticd_subparsers=(run demo decode read scan check top selftest rules bugreport)
 
-_shtab_opticd_run_option_strings=(-h --help --config)
+_shtab_opticd_run_option_strings=(-h --help --config --profile-loop)
 _shtab_opticd_demo_option_strings=(-h --help --ports --listen --mqtt --scenario --state-dir --duration)
 _shtab_opticd_decode_option_strings=(-h --help --format)
 _shtab_opticd_read_option_strings=(-h --help --dump --format)
@@ -39,6 +39,7 @@ _shtab_opticd_pos_0_choices=(run demo decode read scan check top selftest rules 
 
 _shtab_opticd_run__h_nargs=0
 _shtab_opticd_run___help_nargs=0
+_shtab_opticd_run___profile_loop_nargs=0
 _shtab_opticd_demo__h_nargs=0
 _shtab_opticd_demo___help_nargs=0
 _shtab_opticd_decode_pos_0_nargs=+

@@ -62,6 +62,7 @@ complete -c opticd -n _shtab_opticd_using -l debug -d 'log more; show tracebacks
 complete -c opticd -n '_shtab_opticd_using; and test $_shtab_opticd_npos -eq 0' -a run -d 'the daemon, in the foreground'
 complete -c opticd -n '_shtab_opticd_using run' -s h -l help -d 'show this help message and exit'
 complete -c opticd -n '_shtab_opticd_using run' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'default: /etc/opticd/opticd.toml, or discovery'
+complete -c opticd -n '_shtab_opticd_using run' -l profile-loop -d 'log which callbacks keep the event loop, and how long'
 complete -c opticd -n '_shtab_opticd_using; and test $_shtab_opticd_npos -eq 0' -a demo -d 'the same daemon over a simulated switch'
 complete -c opticd -n '_shtab_opticd_using demo' -s h -l help -d 'show this help message and exit'
 complete -c opticd -n '_shtab_opticd_using demo' -l ports -x -d 'default: 32'

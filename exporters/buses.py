@@ -1,10 +1,9 @@
 """The samples of the buses: poll durations as a histogram, overruns, health. Rendered when somebody looks."""
 
-from bisect import bisect_left
-from itertools import accumulate
 from typing import Final
 
 from agent.model import PollTiming
+from agent.stages import Histogram
 from agent.state import BusHealth
 from exporters import families as f
 from exporters.families import Family, labels
@@ -18,11 +17,10 @@ BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 class _Bus:
     """Figures of one bus."""
 
-    __slots__ = ("counts", "overruns", "recoveries", "seconds", "up")
+    __slots__ = ("durations", "overruns", "recoveries", "up")
 
     def __init__(self) -> None:
-        self.counts = [0] * (len(BUCKETS) + 1)
-        self.seconds = 0.0
+        self.durations = Histogram(BUCKETS)
         self.overruns = 0
         self.recoveries = 0
         self.up: bool | None = None
@@ -40,8 +38,7 @@ class BusText:
     def timing(self, event: PollTiming) -> None:
         """Count one poll."""
         bus = self._bus(event.bus)
-        bus.counts[bisect_left(BUCKETS, event.duration_s)] += 1
-        bus.seconds += event.duration_s
+        bus.durations.add(event.duration_s)
         bus.overruns += event.overruns
 
     def health(self, event: BusHealth) -> None:
@@ -62,7 +59,7 @@ class BusText:
         durations = overruns = recoveries = ups = ""
         for name, bus in self._buses.items():
             own = labels(bus=name)
-            durations += _histogram(own, bus)
+            durations += _histogram(own, bus.durations)
             overruns += f"{f.OVERRUNS.name}{own} {bus.overruns}\n"
             recoveries += f"{f.BUS_RECOVERIES.name}{own} {bus.recoveries}\n"
             if bus.up is not None:
@@ -83,8 +80,7 @@ class BusText:
         slot.write(text)
 
 
-def _histogram(own: str, bus: _Bus) -> str:
-    name, totals = f.POLL_DURATION.name, list(accumulate(bus.counts))
-    bounds = (*map(repr, BUCKETS), "+Inf")
-    lines = [f'{name}_bucket{own[:-1]},le="{le}"}} {total}\n' for le, total in zip(bounds, totals, strict=True)]
-    return "".join((*lines, f"{name}_count{own} {totals[-1]}\n", f"{name}_sum{own} {bus.seconds!r}\n"))
+def _histogram(own: str, durations: Histogram) -> str:
+    name, buckets = f.POLL_DURATION.name, list(durations.buckets())
+    lines = [f'{name}_bucket{own[:-1]},le="{le}"}} {total}\n' for le, total in buckets]
+    return "".join((*lines, f"{name}_count{own} {buckets[-1][1]}\n", f"{name}_sum{own} {durations.seconds!r}\n"))

@@ -16,6 +16,7 @@ from agent.model import (
     Reading,
 )
 from agent.rules import LINK
+from agent.stages import Histogram
 from agent.state import BusHealth, DeviceState, Discarded, Hub, LinkChanged, LinkState, PortForgotten, PortState
 from exporters import families as f
 from exporters import samples
@@ -31,8 +32,10 @@ from exporters.tables import Piece, Tables
 class _Port:
     """Everything that is served of one port."""
 
-    def __init__(self, port: str, layout: Layout) -> None:
+    def __init__(self, port: str, layout: Layout, took: Histogram) -> None:
+        """`took`: how long rendering takes."""
         self._layout = layout
+        self._took = took
         self._name = port
         self._module = PortText(port, layout)
         self._status = Group(layout, port)
@@ -67,8 +70,10 @@ class _Port:
         """Render the last reading, if that was not done yet."""
         reading, self._due = self._due, None
         if reading is not None:
+            begun = time.perf_counter()
             self._last_success.write(reading.time)
             self._module.reading(reading)
+            self._took.add(time.perf_counter() - begun)
 
     def failed(self, event: PollFailed, state: PortState) -> None:
         """A poll gave no reading."""
@@ -158,8 +163,9 @@ class _Port:
 class DeviceText:
     """One device: what `/metrics` or a probe of it serves."""
 
-    def __init__(self, state: DeviceState, layout: Layout, tables: Tables) -> None:
+    def __init__(self, state: DeviceState, layout: Layout, tables: Tables, took: Histogram) -> None:
         self._state = state
+        self._took = took
         self._layout = layout
         self.tables = tables
         self.buses = BusText(layout)
@@ -172,7 +178,7 @@ class DeviceText:
         """The text of a port, made when it is new."""
         port = self._ports.get(name)
         if port is None:
-            port = self._ports[name] = _Port(name, self._layout)
+            port = self._ports[name] = _Port(name, self._layout, self._took)
         return port
 
     def forget(self, name: str) -> None:
@@ -274,7 +280,9 @@ class Exposition:
         if device is None:
             tables = Tables()
             layout = Layout(tables, profile=self._profile, power_units=self._power_units)
-            device = self._devices[name] = DeviceText(self._hub.device(name), layout, tables)
+            device = self._devices[name] = DeviceText(
+                self._hub.device(name), layout, tables, self._hub.stages.render
+            )
         return device
 
     def _reading(self, event: Reading) -> None:

@@ -7,7 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final, Protocol, cast
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
 from prometheus_client.openmetrics import exposition as openmetrics_format
 from prometheus_client.registry import Collector
 
@@ -86,6 +92,7 @@ class SelfMetrics(Collector):
         self.reload_success = True
         """Whether the last reload of the config worked (set by whoever reloads)."""
         self._version = version
+        self._stages = hub.stages
         self._heart = heart
         self._mqtt = mqtt
         self._sources: dict[str, bool] = {}
@@ -116,6 +123,11 @@ class SelfMetrics(Collector):
             yield GaugeMetricFamily("opticd_event_loop_lag_seconds", lag, self._heart.lag_s)
             jumps = "How often the wall clock was set by more than a second."
             yield CounterMetricFamily("opticd_clock_jumps", jumps, self._heart.jumps)
+        took = "How long one refresh of one module spends in each stage."
+        stages = HistogramMetricFamily("opticd_stage_duration_seconds", took, labels=["stage"])
+        for name, histogram in self._stages:
+            stages.add_metric([name], list(histogram.buckets()), histogram.seconds)
+        yield stages
         if self._mqtt is not None:
             yield from _of_mqtt(self._mqtt)
 

@@ -62,6 +62,22 @@ def test_sources_and_the_broker() -> None:
     assert any(key[0] == "opticd_build_info" and "1.2.3" in key for key in found)
 
 
+def test_stages_of_a_refresh() -> None:
+    hub = Hub("leaf-17")
+    for seconds in (9e-6, 10e-6, 11e-6, 3.0):
+        hub.stages.rules.add(seconds)
+    hub.stages.read.add(0.0027)
+    found = samples(SelfMetrics(hub, version="1"))
+    name = "opticd_stage_duration_seconds"
+    assert found[f"{name}_bucket", "1e-05", "rules"] == 2
+    assert found[f"{name}_bucket", "2.5e-05", "rules"] == 3
+    assert found[f"{name}_bucket", "2.5", "rules"] == 3
+    assert found[f"{name}_bucket", "+Inf", "rules"] == found[f"{name}_count", "rules"] == 4
+    assert found[f"{name}_sum", "rules"] == pytest.approx(3.00003)
+    assert (found[f"{name}_bucket", "0.0025", "read"], found[f"{name}_bucket", "0.005", "read"]) == (0, 1)
+    assert found[f"{name}_count", "render"] == found[f"{name}_count", "decode"] == 0
+
+
 def test_openmetrics_has_no_end_of_its_own() -> None:
     text = SelfMetrics(Hub("leaf-17"), version="1").text(openmetrics=True)
     assert b"# EOF" not in text

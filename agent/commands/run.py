@@ -24,6 +24,15 @@ _NOTHING: Final = (
 def run(arguments: argparse.Namespace) -> int:
     """Run until SIGTERM or Ctrl-C."""
     log_to_stderr(debug=arguments.debug)
+    if not arguments.profile_loop:
+        return _run(arguments)
+    from agent.loopwatch import LoopWatch
+
+    with LoopWatch().watching():
+        return _run(arguments)
+
+
+def _run(arguments: argparse.Namespace) -> int:
     path = arguments.config
     if path is None and DEFAULT_CONFIG.exists():
         path = DEFAULT_CONFIG
