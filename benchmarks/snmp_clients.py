@@ -89,7 +89,7 @@ async def opticd(port: int, security: Security) -> None:
         began, used, varbinds = time.perf_counter(), cpu_s(), 0
         for column in columns:
             rows = session.rows((*SENSOR, column))
-            await session.walk((*SENSOR, column), rows)
+            await session.walk(rows)
             varbinds += len(rows.values)
         figures[f"{name}_cpu_s"] = cpu_s() - used
         figures[f"{name}_wall_s"] = time.perf_counter() - began

@@ -72,7 +72,7 @@ def connect(endpoint: transport.Endpoint) -> Connect:
 
 async def column(session: Session, oid: ber.Oid = COLUMN) -> dict[ber.Oid, ber.Value]:
     rows = session.rows(oid)
-    await session.walk(oid, rows)
+    await session.walk(rows)
     assert rows.ended
     return rows.values
 
@@ -181,7 +181,7 @@ async def test_hostile_agents_are_an_error_in_bounded_time_and_disturb_nobody(
     async with asyncio.TaskGroup() as group:
         beside = group.create_task(walk_honest())
         with pytest.raises(error, match=words):
-            await session.walk(COLUMN, rows)
+            await session.walk(rows)
     assert time.monotonic() - began < 2.0
     assert not rows.ended
     assert len(rows.values) <= 5000
@@ -193,11 +193,11 @@ async def test_a_device_that_dies_leaves_the_rows_that_came(start: Start, connec
     session = connect(agent)
     rows = session.rows(COLUMN)
     with pytest.raises(NoAnswer):
-        await session.walk(COLUMN, rows)
+        await session.walk(rows)
     assert len(rows.values) == 125
     assert session.repetitions > 0  # it was not GETBULK's fault
     agent.behaviour.die_after = 0
-    await session.walk(COLUMN, rows)
+    await session.walk(rows)
     assert rows.values == WANT
 
 

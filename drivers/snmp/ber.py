@@ -36,6 +36,7 @@ REPORT: Final = 0xA8
 
 _UNSIGNED: Final = frozenset((COUNTER32, GAUGE32, TIMETICKS, COUNTER64))
 _MISSING: Final = frozenset((NULL, NO_SUCH_OBJECT, NO_SUCH_INSTANCE, END_OF_MIB_VIEW))
+_NULL: Final = b"\x05\x00"
 _MAX_SUBIDS: Final = 128
 _MAX_SUBID: Final = 0xFFFFFFFF
 _MAX_INTEGER_OCTETS: Final = 9
@@ -110,7 +111,7 @@ def encode_oid(oid: Oid) -> bytes:
     return encode_subids((oid[0] * 40 + oid[1], *oid[2:]))
 
 
-def encode_varbind(oid: Oid, value: bytes = b"\x05\x00") -> bytes:
+def encode_varbind(oid: Oid, value: bytes = _NULL) -> bytes:
     """A variable with an encoded value; NULL in requests."""
     return encode(SEQUENCE, encode(OBJECT_IDENTIFIER, encode_oid(oid)) + value)
 
@@ -181,6 +182,8 @@ def read_pdu(data: bytes, at: int, end: int) -> Pdu:
 
 def decode_subids(content: bytes) -> Oid:
     """The sub-identifiers in `content`."""
+    if content.isascii() and len(content) <= _MAX_SUBIDS:
+        return tuple(content)  # every octet is one of them
     subids: list[int] = []
     subid = 0
     fresh = True
@@ -243,10 +246,11 @@ class Rows:
     decoded indexes; the columns of one table, and polls that follow, share it.
     """
 
-    __slots__ = ("_cap", "_prefix", "ended", "keys", "last", "octets", "values")
+    __slots__ = ("_cap", "_prefix", "_suffix", "ended", "keys", "last", "octets", "values")
 
     def __init__(self, prefix: bytes, keys: dict[bytes, Oid], *, cap: int) -> None:
         self._prefix = prefix
+        self._suffix = b""
         self._cap = cap
         self.keys = keys
         self.values: dict[Oid, Value] = {}
@@ -254,34 +258,42 @@ class Rows:
         self.ended = False
         self.octets = 0
 
+    def next(self) -> bytes:
+        """The variable that asks for what follows the last row."""
+        return encode(SEQUENCE, encode(OBJECT_IDENTIFIER, self._prefix + self._suffix) + _NULL)
+
     def take(self, data: bytes, start: int, end: int) -> int:
         """Add the variables of one reply; returns how many there were up to the end of the column.
 
         Raises `Malformed`, or `WalkCut` when OIDs do not increase or rows exceed the cap.
         """
-        prefix, keys, values, last = self._prefix, self.keys, self.values, self.last
+        prefix, keys, values, last, reached = self._prefix, self.keys, self.values, self.last, self._suffix
         length = len(prefix)
-        count = 0
+        count, room = 0, self._cap - len(values)
+        head, name = b"", 0  # what the OID of the variable before began with, and how long it was
         self.octets += end - start
         if self.octets > _MAX_COLUMN_OCTETS:
             raise WalkCut(f"a column of more than {_MAX_COLUMN_OCTETS} octets")
         try:
             while start < end:
                 # The hot path: an element of 127 octets or less is read in place, any other by `element`.
-                body, stop = start + 2, start + 2 + data[start + 1]
-                if data[start] != SEQUENCE or data[start + 1] >= 0x80 or stop > end:
+                size = data[start + 1]
+                body, stop = start + 2, start + 2 + size
+                if size >= 0x80 or data[start] != SEQUENCE or stop > end:
                     body, stop = expect(SEQUENCE, data, start, end)
-                oid_at, value_at = body + 2, body + 2 + data[body + 1]
-                if data[body] != OBJECT_IDENTIFIER or data[body + 1] >= 0x80 or value_at > stop:
+                oid_at, value_at = body + 2, body + 2 + name
+                if not name or not data.startswith(head, body) or value_at > stop:
                     oid_at, value_at = expect(OBJECT_IDENTIFIER, data, body, stop)
-                if not data.startswith(prefix, oid_at) or value_at - oid_at <= length:
-                    if decode_oid(data[oid_at:value_at]) < decode_oid(prefix):
-                        raise WalkCut("the agent went back to an OID before the column that was asked for")
-                    self.ended = True
-                    break
+                    if not data.startswith(prefix, oid_at) or value_at - oid_at <= length:
+                        if decode_oid(data[oid_at:value_at]) < decode_oid(prefix):
+                            raise WalkCut("the agent went back to an OID before the column that was asked for")
+                        self.ended = True
+                        break
+                    if oid_at == body + 2:
+                        head, name = data[body : oid_at + length], value_at - oid_at
                 suffix = data[oid_at + length : value_at]
-                tag, content_at = data[value_at], value_at + 2
-                if content_at + data[value_at + 1] != stop or data[value_at + 1] >= 0x80:
+                tag, size, content_at = data[value_at], data[value_at + 1], value_at + 2
+                if content_at + size != stop or size >= 0x80:
                     tag, content_at, tail = element(data, value_at, stop)
                     if tail != stop:
                         raise Malformed("a variable has bytes behind its value")
@@ -291,13 +303,13 @@ class Rows:
                 if tag == END_OF_MIB_VIEW:
                     self.ended = True
                     break
-                if key <= last or len(values) >= self._cap:
+                if key <= last or count >= room:
                     raise WalkCut(
                         "the agent's OIDs do not increase" if key <= last else f"more than {self._cap} rows"
                     )
-                last = key
+                last, reached = key, suffix
                 count += 1
-                if tag == INTEGER and 0 < stop - content_at <= _MAX_INTEGER_OCTETS:
+                if tag == INTEGER and 0 < size <= _MAX_INTEGER_OCTETS:
                     values[key] = int.from_bytes(data[content_at:stop], "big", signed=True)
                 else:
                     value = decode_value(tag, data[content_at:stop])
@@ -307,5 +319,5 @@ class Rows:
         except IndexError:
             raise Malformed("an SNMP message ends within a variable") from None
         finally:
-            self.last = last
+            self.last, self._suffix = last, reached
         return count

@@ -102,11 +102,11 @@ class Session:
             self._keys = {}
         return ber.Rows(ber.encode_oid(column), self._keys, cap=self.limits.max_rows)
 
-    async def walk(self, column: Oid, rows: ber.Rows) -> None:
-        """Fill `rows` up to the end of the column; on an error it holds what came, and `ended` is false."""
+    async def walk(self, rows: ber.Rows) -> None:
+        """Fill `rows` up to the end of its column; on an error it holds what came, and `ended` is false."""
         before = self.repetitions
         while not rows.ended:
-            at = ber.encode_varbind(column + rows.last)
+            at = rows.next()
             bulk = self.repetitions > 0
             try:
                 opened, pdu = await self._ask(ber.GETBULK if bulk else ber.GETNEXT, at)
@@ -130,22 +130,22 @@ class Session:
             if bulk:
                 self._grow()
 
-    async def walk_together(self, columns: Sequence[Oid], rows: Sequence[ber.Rows]) -> None:
+    async def walk_together(self, rows: Sequence[ber.Rows]) -> None:
         """Fill the rows of several short columns in few requests. On an error walk them one by one instead."""
-        open_ = list(zip(columns, rows, strict=True))
+        open_ = list(rows)
         while open_:
-            varbinds = b"".join(ber.encode_varbind(column + found.last) for column, found in open_)
+            varbinds = b"".join(found.next() for found in open_)
             opened, pdu = await self._ask(ber.GETBULK, varbinds, share=len(open_))
             at, end, number, taken = pdu.start, pdu.end, 0, 0
             while at < end:
                 _, stop = ber.expect(ber.SEQUENCE, opened.data, at, end)
-                found = open_[number % len(open_)][1]
+                found = open_[number % len(open_)]
                 if not found.ended:
                     taken += found.take(opened.data, at, stop) or found.ended
                 at, number = stop, number + 1
             if not taken:
                 raise WalkCut("the agent answered without any variable")
-            open_ = [(column, found) for column, found in open_ if not found.ended]
+            open_ = [found for found in open_ if not found.ended]
 
     def _wanted(self, tries: int, share: int) -> int:
         """Repetitions of this try, of so many columns: every repeated one asks for less, it may be too big."""
@@ -211,7 +211,7 @@ class Session:
         deadline = min(self.deadline, self._heard + self.limits.silence_s)
         try:
             for tries in range(self.limits.retries + 1):
-                message_id = random.randrange(1, 1 << 31)
+                message_id = random.getrandbits(31) or 1
                 ids.append(message_id)
                 pdu = ber.encode_pdu(
                     tag, message_id, 0, self._wanted(tries, share) if tag == ber.GETBULK else 0, varbinds

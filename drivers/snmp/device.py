@@ -195,7 +195,7 @@ class Device:
         if len(columns) > 1 and self._groups:
             rows = [self.session.rows(column) for column in columns]
             try:
-                await self.session.walk_together(columns, rows)
+                await self.session.walk_together(rows)
             except (ErrorStatus, WalkCut, Malformed, NoAnswer):
                 self._groups = False
             else:
@@ -211,7 +211,7 @@ class Device:
         """Walk a column; False when the device does not answer any more."""
         rows = self.session.rows(column)
         try:
-            await self.session.walk(column, rows)
+            await self.session.walk(rows)
         except (ErrorStatus, WalkCut, Malformed, NoAnswer) as exc:
             walked.troubles.append(Trouble(exc.reason, f"{_dotted(column)}: {exc}"))
             walked.columns[column] = CutColumn(rows.values)

@@ -41,7 +41,7 @@ async def ask(session: Session, ports: Iterable[PortMap]) -> tuple[str, dict[str
 async def _column(session: Session, column: Oid) -> Column:
     rows = session.rows(column)
     with contextlib.suppress(WalkCut):  # its first index is a time: some agents go on for ever, later and later
-        await session.walk(column, rows)
+        await session.walk(rows)
     return rows.values
 
 

@@ -97,6 +97,8 @@ class Community:
 
     def unwrap(self, data: bytes) -> Opened:
         at, end = ber.expect(ber.SEQUENCE, data, 0, len(data))
+        if data.startswith(self._head, at):
+            return Opened(data, at + len(self._head), end)
         version, at = ber.read_integer(data, at, end)
         if version != self._version:
             raise Unsupported(f"the device answers in SNMP version field {version}, asked with {self._version}")
