@@ -85,7 +85,7 @@ def memory() -> list[Row]:
     """Resident memory of a daemon with both exporters, and how it starts."""
     rows: list[Row] = []
     with broker() as url:
-        with running(Shape(ports=1, poll_s=10.0, mqtt=url)) as daemon:
+        with running(Shape(ports=1, poll_s=10.0, mqtt=url, files=True)) as daemon:
             daemon.wait_ready()
             daemon.metrics()
             time.sleep(5.0)
@@ -120,10 +120,12 @@ def hour(url: str) -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="opticd-bench-") as name:
         folder = Path(name)
         file = folder / "opticd.toml"
-        file.write_text(Shape(ports=512, poll_s=10.0, mqtt=url).config(free_port(), folder))
+        shape = Shape(ports=512, poll_s=10.0, mqtt=url, files=True)
+        file.write_text(shape.config(free_port(), folder))
         command = (sys.executable, "-m", "benchmarks.hour", str(file))
         own = environment(folder)
-        done = subprocess.run(command, env=own, cwd=folder, capture_output=True, text=True, check=True)
+        with shape.modules(folder):
+            done = subprocess.run(command, env=own, cwd=folder, capture_output=True, text=True, check=True)
         return record.figures(done.stdout)
 
 
