@@ -3,8 +3,9 @@
     python benchmarks/mqtt_delivery.py rate      # a backlog drained, beside aiomqtt's own publish
     python benchmarks/mqtt_delivery.py outages   # 20 broker kills, 5 daemon kills, 10,000 transitions
     python benchmarks/mqtt_delivery.py latency   # link event on the hub to message at a subscriber
+    python benchmarks/mqtt_delivery.py day       # 24 hours without the broker at one alert a second, in a minute
 
-Prints what it measured; exits 1 when a transition is lost or out of order.
+Prints what it measured; exits 1 when a transition is lost or out of order, or a bound is not kept.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from pathlib import Path
 import aiomqtt
 
 from agent.alertbook import AlertBook
+from agent.alertjson import encode_alert
 from agent.config import Mqtt
 from agent.model import AlertEvent, DownCause, LinkEvent
 from agent.rules_builtin import BUILTIN_RULES
@@ -33,6 +35,7 @@ from tests.test_mqtt import Gate
 
 DEVICE = "bench"
 PORTS = 64
+DAY_S = 86_400
 
 
 def _daemon(url: str, state_dir: Path) -> tuple[Hub, AlertBook, MqttExporter]:
@@ -260,13 +263,46 @@ async def latency(directory: Path) -> bool:
     return took[990] <= 100.0
 
 
+async def day(directory: Path) -> bool:
+    """As many transitions as a day has seconds, without a broker; what they take, and what arrives of them."""
+    broker = Broker(directory)
+    place = directory / "state"
+    place.mkdir()
+    hub, _, exporter = _daemon(broker.url, place)
+    said: list[AlertEvent] = []
+    hub.subscribe(AlertEvent, said.append)
+    task = asyncio.create_task(exporter.run())
+    edge = largest = 0
+    while len(said) < DAY_S:
+        _edge(hub, edge // 2 % PORTS, up=bool(edge % 2))
+        edge += 1
+        if edge % 500 == 0:
+            await exporter.outbox.fetch(0, 1)  # what was put before is stored now
+            largest = max(largest, sum(part.stat().st_size for part in place.iterdir()))
+    await exporter.outbox.fetch(0, 1)
+    largest = max(largest, sum(part.stat().st_size for part in place.iterdir()))
+    waiting, dropped = exporter.outbox.messages, sum(exporter.dropped.values())
+    mean = sum(len(encode_alert(event)) for event in said[:1000]) / 1000
+    print(f"{len(said)} transitions of {mean:.0f} bytes without a broker: {largest / 1e6:.1f} MB on disk at most, "
+          f"{waiting} wait, {dropped} dropped")  # fmt: skip
+    await broker.start()
+    async with Subscriber(broker, f"opticd/{DEVICE}/event") as subscriber:
+        began = time.perf_counter()
+        await eventually(lambda: len(subscriber.heard) >= waiting, within_s=300.0)
+        print(f"broker back: all of them at the subscriber after {time.perf_counter() - began:.0f} s")
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await broker.kill()
+    return largest <= 100_000_000 and waiting + dropped == len(said)
+
+
 async def main() -> int:
     """Run what was asked for."""
     mode = sys.argv[1] if len(sys.argv) > 1 else ""
     if mode == "child":
         await child(sys.argv[2], Path(sys.argv[3]), int(sys.argv[4]))
         return 0
-    jobs = {"rate": rate, "outages": outages, "latency": latency}
+    jobs = {"rate": rate, "outages": outages, "latency": latency, "day": day}
     if mode not in jobs:
         print(__doc__)
         return 2
