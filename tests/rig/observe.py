@@ -14,6 +14,7 @@ from tests.rig import vm
 from tests.rig.vm import downs, order, sample, service, sh, temperature, wait
 
 OBSERVED: dict[str, object] = {}
+I2C_DEV = Path("/sys/module/i2c_dev")
 FIRST, SECOND = sorted(str(path) for path in Path("/project").glob("opticd_*.deb"))
 CREDENTIALS = """[Service]
 LoadCredential=mqtt-password:/root/mqtt-password
@@ -43,13 +44,21 @@ def configure(*parts: str) -> None:
 
 
 def install() -> None:
-    """The unit as shipped, but a system call that its filter denies kills it, and an emulated CPU has time to start."""
+    """The unit as shipped, but a denied system call kills it, and an emulated CPU has time to start."""
     vm.drop_in("strict.conf", "[Service]\nSystemCallErrorNumber=kill\nTimeoutStartSec=300\n")
+    sh("systemctl", "unmask", "modprobe@.service")  # the VM's image masks it for a quicker start
+    sh("modprobe", "-r", "i2c_dev")
+    before = I2C_DEV.exists()
     OBSERVED["install_seconds"] = vm.timed("dpkg", "--force-unsafe-io", "-i", FIRST)
+    OBSERVED["i2c_dev_loaded"] = [before, I2C_DEV.exists()]
     OBSERVED["enabled"] = sh("systemctl", "is-enabled", "opticd")
     OBSERVED["active"] = service("ActiveState")
     OBSERVED["version"] = sh("opticd", "--version")
     OBSERVED["top"] = sh("opticd", "top", "--once", "http://127.0.0.1:10800")
+
+
+def first_start() -> None:
+    """A config, and the first reading."""
     configure()
     OBSERVED["start_seconds"] = vm.timed("systemctl", "restart", "opticd")
     wait("first temperature", lambda: temperature() is not None)
@@ -57,7 +66,7 @@ def install() -> None:
     wait("data path pages", lambda: sample("xcvr_rx_power_watts", port=vm.PORT, lane="1") is not None)
     OBSERVED["rx_power_lane1"] = sample("xcvr_rx_power_watts", port=vm.PORT, lane="1")
     process = f"/proc/{service('MainPID')}"
-    OBSERVED["user"] = sh("stat", "-c", "%U", process)
+    OBSERVED["user"] = int(sh("stat", "-c", "%u", process))
     OBSERVED["group"] = sh("stat", "-c", "%G %a", vm.bus())
     OBSERVED["seccomp"] = sh("grep", "-E", "^(Seccomp|NoNewPrivs|CapEff):", f"{process}/status").split()
     OBSERVED["process_metrics"] = sample("process_resident_memory_bytes") is not None
@@ -169,8 +178,9 @@ def stop() -> None:
 
 def main() -> None:
     vm.links()
-    fake = vm.plug()
     install()
+    fake = vm.plug()
+    first_start()
     fake = module(fake)
     links()
     endings()

@@ -21,6 +21,7 @@ def booted() -> None:
     wait("started with the system", lambda: service("ActiveState") == "active")
     chain = sh("systemd-analyze", "--no-pager", "critical-chain", "opticd.service")
     OBSERVED["chain"] = re.findall(r"[\w.-]+\.(?:service|target|socket)", chain)
+    OBSERVED["after"] = service("After").split()
     vm.links()
     vm.plug()
     wait("temperature of the late bus", lambda: temperature() is not None)
