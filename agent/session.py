@@ -24,6 +24,8 @@ from agent.quantities import DATA_PATH_STATE_CHANGED, MODULE_STATE_CHANGED
 __all__ = ["Intervals", "ModuleSession", "Refresh"]
 
 _READY: Final = "ModuleReady"
+GOES_ON: Final = Trouble("deadline", "identification goes on")
+NOBODY: Final = Trouble("identity", "the serial number reads as nothing but 00h or FFh")
 WORK_MOST_S: Final = 1800.0
 """A firmware update takes minutes: a module that is at work for longer says so wrongly, and is read."""
 EXCHANGE_S: Final = 1.9
@@ -141,7 +143,9 @@ class ModuleSession:
             if self._known is None:
                 return self._exchanged(reads.again(), known)
             known.owed = [*known.owed[-7:], values]
-            nothing = self._nothing(reads)
+            nothing = self._nothing(reads, discarded[0] if discarded else NOBODY)._replace(
+                discarded=tuple(discarded)
+            )
             return nothing._replace(change=change, previous=previous) if change else nothing
         self._missed = 0
         if values.module_state:
@@ -394,9 +398,9 @@ class ModuleSession:
 
     # -- failures -----------------------------------------------------------------------------------------
 
-    def _nothing(self, reads: Reads) -> Refresh:
+    def _nothing(self, reads: Reads, otherwise: Trouble = GOES_ON) -> Refresh:
         """No reading this time: the bus failed, nobody acknowledged, or what none can be published without."""
-        trouble = reads.troubles[-1] if reads.troubles else Trouble("deadline", "identification goes on")
+        trouble = reads.troubles[-1] if reads.troubles else otherwise
         known = self._known
         if reads.bus_error is not None:
             if known is not None:

@@ -84,6 +84,8 @@ def test_a_fault_is_found_by_its_alert_in_time(at: float, rule: str, good: bool)
         ([Step(1105, 1.0)], True),  # its first sample ever
         ([Step(1095, 3.0), Step(1105, 3.0)], False),
         ([Step(1095, 3.0), Step(1105, 1.0)], True),  # it began anew, and counted
+        ([Step(1095, 3.0), Step(1160, 4.0)], True),  # the scrape was late
+        ([Step(1095, 3.0), Step(1100, 3.0), Step(1130, 3.0), Step(1135, 4.0)], False),  # something later
         ([Step(1095, 3.0), Step(1200, 4.0)], False),
         ([], False),
     ],

@@ -16,13 +16,13 @@ from tests.test_fake_switch import Simulation
 PORT = "Ethernet1"
 
 
-def simulated(**event: object) -> Simulation:
+def simulated(event: dict[str, object], *, module: str = "osfp-xd-1600g-dr16") -> Simulation:
     return Simulation(
         Scenario.model_validate(
             {
                 "description": "one fault",
-                "modules": ["osfp-xd-1600g-dr16"],
-                "event": [{"ports": [1], "at_s": 10.0, **event}],
+                "modules": [module],
+                "event": [{"ports": [1], "at_s": 10.0} | event],
             }
         ),
         ports=1,
@@ -50,7 +50,7 @@ def reasons(simulation: Simulation) -> set[str]:
     ],
 )
 def test_a_fault_is_named_and_ends(event: dict[str, object], reason: str) -> None:
-    simulation = simulated(**event)
+    simulation = simulated(event)
     simulation.run(9)
     assert reasons(simulation) == set()
     simulation.run(170)
@@ -61,6 +61,18 @@ def test_a_fault_is_named_and_ends(event: dict[str, object], reason: str) -> Non
     assert before > 20
     assert reasons(simulation) == set()
     assert len([*simulation.readings(PORT)]) == 5
+
+
+@pytest.mark.parametrize("module", ["qsfp28-100g-cwdm4", "sfp-10g-lr", "qsfpdd-400g-cr8"])
+@pytest.mark.parametrize(("value", "reason"), [(0, "all_zero"), (255, "all_ff")])
+def test_a_level_is_not_told_as_a_lack_of_time(module: str, value: int, reason: str) -> None:
+    """Where no page select tells, it is the blocks themselves, or the serial number where no block is read."""
+    simulation = simulated({"kind": "level", "value": value}, module=module)
+    simulation.run(20)
+    told = reasons(simulation)
+    assert told - {reason, "identity", "page_refused"} == set()
+    assert reason in told or module.endswith("cr8")
+    assert told
 
 
 def test_a_slow_and_a_hanging_adapter() -> None:

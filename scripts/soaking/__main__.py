@@ -115,6 +115,7 @@ def run(arguments: argparse.Namespace, folder: Path) -> judge.Verdict:
             return verdict
         told = json.loads(report.read_text(encoding="utf-8"))
         output, events = gather(told, subscriber, prometheus, arguments)
+    verdict.say(f"scrapes {output.scrapes[0]}, failed {output.scrapes[1]}")
     judge.judge_faults(fate, output, (told["born"], told["started"]), verdict)
     judge.judge_cadence(told, fate, samples, verdict)
     judge.judge_messages(events, fate, verdict)
@@ -142,6 +143,7 @@ def gather(
     minutes = arguments.minutes + 3
     output.errors = prometheus.counters("xcvr_poll_errors_total", label="reason", minutes=minutes)
     output.discarded = prometheus.counters("xcvr_discarded_samples_total", label="reason", minutes=minutes)
+    output.scrapes = prometheus.scrapes(minutes=minutes)
     for name in (*plan.SWAPS, *plan.LINKS, "xcvr_poll_overruns_total"):
         output.counters[name] = prometheus.counters(name, label="reason", minutes=minutes)
     return output, events

@@ -8,7 +8,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from agent import config as config_file
 from agent.app import Daemon, run_to_end
@@ -21,18 +21,17 @@ MOST: Final = 5.0
 LATE: Final = 1.2
 BEGIN_S: Final = 30.0
 """While modules are identified, nobody keeps a cadence."""
-LATE_KEPT: Final = 200_000
 
 
 class Cadence:
-    """How far apart the readings of each port are. Bounded: classes, and the moments of the gaps that are late."""
+    """How far apart the readings of each port are: in classes, so that it does not grow; late ones in a file."""
 
-    def __init__(self, interval_s: float) -> None:
+    def __init__(self, interval_s: float, late: TextIO) -> None:
         self._interval_s = interval_s
         self._last: dict[str, float] = {}
         self._classes: dict[str, Counter[int]] = {}
         self._begun = time.monotonic()
-        self.late: list[tuple[float, str]] = []
+        self._late = late
 
     def __call__(self, reading: Reading) -> None:
         """One reading more."""
@@ -40,8 +39,8 @@ class Cadence:
         self._last[reading.port] = reading.time
         if before is not None and time.monotonic() - self._begun > BEGIN_S:
             part = min((reading.time - before) / self._interval_s, MOST)
-            if part > LATE and len(self.late) < LATE_KEPT:
-                self.late.append((round(time.time(), 1), reading.port))
+            if part > LATE:
+                self._late.write(f"{time.time():.1f} {reading.port}\n")
             self._classes.setdefault(reading.port, Counter())[round(part / BIN)] += 1
 
     def report(self) -> dict[str, dict[int, int]]:
@@ -55,16 +54,18 @@ def main() -> int:
     config = config_file.load(path)
     clock = Clock(speed=speed)
     born = time.time()
-    # The config's interval is in seconds of this host: buses know of no other.
-    cadence = Cadence(config.agent.poll_interval * speed)
     started: list[float] = []
+    late = report.with_suffix(".late")
 
-    async def run() -> int:
+    async def run(cadence: Cadence) -> int:
         daemon = Daemon(config, on_started=lambda: started.append(time.time()), clock=clock)
         daemon.hub.subscribe(Reading, cadence)
         return await daemon.run()
 
-    code = run_to_end(run())
+    with late.open("w", encoding="ascii") as file:
+        # The config's interval is in seconds of this host: buses know of no other.
+        cadence = Cadence(config.agent.poll_interval * speed, file)
+        code = run_to_end(run(cadence))
     report.write_text(
         json.dumps(
             {
@@ -72,7 +73,9 @@ def main() -> int:
                 "born": born,
                 "started": started[0] if started else born,
                 "gaps": cadence.report(),
-                "late": cadence.late,
+                "late": [
+                    (float(at), port) for at, port in map(str.split, late.read_text(encoding="ascii").splitlines())
+                ],
             }
         ),
         encoding="utf-8",

@@ -13,6 +13,7 @@ from scripts.soaking.plan import Injected, Plan
 
 Counters = Mapping[tuple[str, str], Sequence[Step]]
 SLOPE_MIB_A_DAY = 1.0
+LATE_SCRAPE_S = 45.0
 STARVED = 0.05
 """A process that waits for a CPU for more of its time cannot keep a cadence."""
 
@@ -46,6 +47,7 @@ class Output:
     errors: Counters = field(default_factory=dict[tuple[str, str], Sequence[Step]])
     discarded: Counters = field(default_factory=dict[tuple[str, str], Sequence[Step]])
     counters: dict[str, Counters] = field(default_factory=dict[str, Counters])
+    scrapes: tuple[int, int] = (0, 0)
 
 
 @dataclass(slots=True)
@@ -81,9 +83,12 @@ def grew(counters: Counters, keys: Iterable[tuple[str, str]], begin: float, end:
     total = 0.0
     for key in keys:
         before = 0.0
+        seen_at = begin
         for step in counters.get(key, ()):
-            if begin <= step.time <= end:
+            # What happened between two scrapes is in the second, though that may be late on a busy machine.
+            if begin <= step.time <= end + LATE_SCRAPE_S and seen_at < end:
                 total += step.value - before if step.value >= before else step.value
+                seen_at = step.time
             before = step.value
     return total
 
@@ -178,6 +183,8 @@ def judge_growth(samples: Sequence[Sample], *, speed: float, settled_s: float, v
         f"{slope:+.2f} MiB a simulated day over {days:.2f} days",
         good=not settled or slope * days <= max(SLOPE_MIB_A_DAY * days, 1.0),
     )
+    tenths = [samples[len(samples) * n // 10].rss_mib for n in range(10)]
+    verdict.say(f"memory in MiB, at each tenth: {', '.join(f'{each:.1f}' for each in tenths)}")
     for name, values in (
         ("descriptors", [each.descriptors for each in rest]), ("threads", [each.threads for each in rest]),
     ):  # fmt: skip

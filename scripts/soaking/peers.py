@@ -151,6 +151,11 @@ class Prometheus(_Program):
             found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
             return found
 
+    def scrapes(self, *, minutes: float) -> tuple[int, int]:
+        """How many there were, and how many of them failed."""
+        results = [value for row in self.query(f"up[{round(minutes)}m]") for _, value in row["values"]]
+        return len(results), results.count("0")
+
     def counters(self, name: str, *, label: str, minutes: float) -> dict[tuple[str, str], list[Step]]:
         """All samples of a counter, by port (or bus) and its other label ("" for none)."""
         return {

@@ -16,7 +16,7 @@ from fakes.switch import BUSES, PORTS_PER_BUS
 
 FIRST_S: Final = 40.0
 """Before that every port is identified and read a few times."""
-SEEN_WITHIN_S: Final = 22.0
+SEEN_WITHIN_S: Final = 25.0
 """What happened is in the output so long after its end: some polls, a back-off, a scrape."""
 QUIET_S: Final = SEEN_WITHIN_S + 8.0
 
@@ -46,7 +46,8 @@ class Kind:
     """Never two at once."""
 
 
-ANY: Final = ("absent", "page_refused", "deadline", "bus_error", "short_read", "decode", "bus_timeout")
+PAGES: Final = ("page_refused", "page_moved")
+ANY: Final = (*PAGES, "absent", "deadline", "identity", "bus_error", "short_read", "decode", "bus_timeout")
 SWAPS: Final = ("xcvr_module_swaps_total",)
 LINKS: Final = ("xcvr_link_transitions_total",)
 KINDS: Final = (
@@ -55,19 +56,18 @@ KINDS: Final = (
     # Copper is not read in blocks: there is nothing to be wrong.
     Kind("one read of FFh", ({"kind": "glitch"},), 1.0, errors=ANY, discarded=True, optical=True),
     Kind("flipped bits", ({"kind": "flip", "mask": 0x40},), 1.0, errors=ANY, discarded=True, optical=True),
-    Kind("all FFh", ({"kind": "level", "value": 255, "down_s": 6.0},), 6.0, errors=ANY, discarded=True),
-    Kind("all 00h", ({"kind": "level", "value": 0, "down_s": 6.0},), 6.0, errors=ANY, discarded=True),
+    Kind("all FFh", ({"kind": "level", "value": 255, "down_s": 10.0},), 10.0, errors=ANY, discarded=True),
+    Kind("all 00h", ({"kind": "level", "value": 0, "down_s": 10.0},), 10.0, errors=ANY, discarded=True),
     Kind(
-        "page stuck", ({"kind": "stuck", "down_s": 6.0},), 6.0, errors=("page_refused",), families=("cmis",),
-        optical=True,
+        "page stuck", ({"kind": "stuck", "down_s": 12.0},), 12.0, errors=PAGES, families=("cmis",), optical=True,
     ),
     Kind(
         "another master moves the page", ({"kind": "master", "selects": 8},), 4.0,
-        errors=("page_refused", "page_moved"),
+        errors=PAGES,
         discarded=True, families=("cmis",), optical=True,
     ),
     Kind(
-        "capabilities that lie", ({"kind": "lie", "down_s": 50.0},), 70.0, weight=2, errors=("page_refused",),
+        "capabilities that lie", ({"kind": "lie", "down_s": 50.0},), 70.0, weight=2, errors=PAGES,
         families=("cmis",), optical=True,
     ),
     Kind(
@@ -85,15 +85,15 @@ KINDS: Final = (
     ),
     Kind("switched off and on", ({"kind": "admin", "down_s": 5.0},), 7.0, rules=("link",), optical=True),
     Kind(
-        "no signal from the host", ({"kind": "host", "down_s": 6.0},), 8.0, rules=("tx_", "link"),
+        "no signal from the host", ({"kind": "host", "down_s": 10.0},), 12.0, rules=("tx_", "link"),
         optical=True,
     ),
     Kind(
-        "firmware fault", ({"kind": "fault", "down_s": 6.0},), 8.0, rules=("module_fault",), families=("cmis",),
+        "firmware fault", ({"kind": "fault", "down_s": 10.0},), 12.0, rules=("module_fault",), families=("cmis",),
         optical=True,
     ),
     Kind(
-        "hot", ({"kind": "heat", "kelvin": 45.0, "over_s": 10.0, "hold_s": 10.0},), 32.0, weight=2,
+        "hot", ({"kind": "heat", "kelvin": 45.0, "over_s": 10.0, "hold_s": 20.0},), 42.0, weight=2,
         rules=("temperature_",), optical=True,
     ),
     Kind(
@@ -114,7 +114,7 @@ KINDS: Final = (
         24.0, weight=3, rules=("rx_", "link", "lane_", "pre_fec"), optical=True,
     ),
     Kind("EIO", ({"kind": "eio", "times": 4},), 1.0, errors=("bus_error",), of_bus=True),
-    Kind("adapter away", ({"kind": "away", "down_s": 8.0},), 8.0, errors=("bus_gone",), of_bus=True),
+    Kind("adapter away", ({"kind": "away", "down_s": 10.0},), 10.0, errors=("bus_gone",), of_bus=True),
     Kind(
         "2 s a transaction", ({"kind": "slow", "delay_s": 2.0, "down_s": 10.0},), 20.0, errors=ANY,
         counters=("xcvr_poll_overruns_total",), of_bus=True,
