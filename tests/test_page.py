@@ -297,6 +297,8 @@ async def test_an_engine_is_a_group_and_names_the_lasers_and_the_ports_in_the_da
         cells = await page.run(_texts("#port .engine tbody td, #port .engine tbody th"))
         assert cells == ["els0", "2", "off", "dark", "0.0", "fault", "cpo2", "2"]
         assert await page.run("document.querySelectorAll('#port .lanes svg rect.bar').length") == 12
+        assert await page.run(CONTRAST) == []
+        assert await page.run(NAMELESS) == []
         await page.click("#port .engine td a")
         await page.until("document.querySelector('#port-title').textContent === 'els0'")
         await page.until("document.querySelectorAll('#port .engine tbody tr').length === 2")
@@ -374,6 +376,8 @@ async def test_how_reliable_the_links_are(browser: str) -> None:
         assert rows[-1][0] == "Ethernet1/1"
         assert _number(rows[-1][5]) == pytest.approx(1e7, rel=1e-4)
         assert await page.run("document.querySelectorAll('#reliability-body td.shown').length") == 1
+        assert await page.run(CONTRAST) == []
+        assert await page.run(NAMELESS) == []
 
 
 async def test_it_is_used_by_keys_alone(browser: str) -> None:

@@ -75,9 +75,9 @@ class Reader:
                 config = config.replace("[agent]\n", f"[agent]\n{state}", 1)
                 self.config.write_text(config if "[agent]" in config else f"[agent]\n{state}{config}")
             elif language == "sh":
-                self._type(self._own(block))
+                self.type(block)
                 if "opticd run" in block or "systemctl" in block:
-                    self._type(f"until curl -fs http://127.0.0.1:{self.port}/-/ready; do sleep 0.2; done")
+                    self.type(f"until curl -fs http://127.0.0.1:{self.port}/-/ready; do sleep 0.2; done")
 
     @property
     def config(self) -> Path:
@@ -98,8 +98,9 @@ class Reader:
             text = text.replace(word, own)
         return text
 
-    def _type(self, block: str) -> None:
+    def type(self, block: str) -> None:
         """Once; what only looks at the daemon, again until it has something to show."""
+        block = self._own(block)
         tries = 20 if block.startswith(("curl", "opticd top")) else 1
         while (code := self._run(block)) and tries > 1:
             tries -= 1
@@ -207,3 +208,30 @@ def test_gpu_host(reader: Reader) -> None:
             reader.end()
     assert "opticd: error: " in reader.output("opticd read")
     assert 'xcvr_link_up{port="eth2"} 1' in reader.output("xcvr_")
+
+
+@needs_curl
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")
+@pytest.mark.skipif(shutil.which("mosquitto_sub") is None, reason="mosquitto_sub is not installed")
+def test_the_demo_and_what_the_readme_shows_beside_it(reader: Reader) -> None:
+    (reader.folder / "bin").mkdir()
+    first = FENCE.findall((ROOT / "docs" / "index.md").read_text(encoding="utf-8"))[0][1].strip()
+    log = reader.folder / "demo.log"
+    log.touch()
+    reader.type(f"{first} --listen 127.0.0.1:{reader.port} >{log} &")
+    for _ in range(100):
+        if broker := re.search(r"broker +mqtt://127\.0\.0\.1:(\d+)", log.read_text()):
+            break
+        time.sleep(0.2)
+    else:
+        pytest.fail(log.read_text())
+    reader.stands_for |= {
+        "-p PORT -v": f"-p {broker[1]} -v -C 1 -W 30",
+        "opticd top  ": f"opticd top --once http://127.0.0.1:{reader.port} ",
+    }
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (shown,) = (block for _, block in FENCE.findall(readme) if "promtool" in block)
+    for line in shown.splitlines():
+        reader.type(line)
+    assert "opticd/demo/" in reader.output("mosquitto_sub")
+    assert "Ethernet1 " in reader.output("opticd top")

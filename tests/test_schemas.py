@@ -15,7 +15,7 @@ import pytest
 from agent.alertjson import encode_alert
 from tests.conftest import ROOT
 from tests.daemon_process import DaemonProcess, write_config
-from tests.mosquitto import Heard, Subscriber, eventually, needs_mosquitto
+from tests.mosquitto import Heard, Subscriber, eventually, needs_mosquitto, publish
 from tests.mosquitto import running as mosquitto
 from tests.test_forensics import Scene
 from tests.test_forensics import running as explaining
@@ -186,3 +186,17 @@ async def test_an_explained_link_event_is_as_published() -> None:
     document = {**json.loads(encode_alert(event)), "id": "29f008f4-4297-4f44-98d3-17b9854919f4"}
     assert faults("link-event", document) == []
     assert faults("link-event", {**document, "evidence": {**event.evidence, "colour": "red"}}) != []
+
+
+@needs_mosquitto
+async def test_the_subscriptions_that_the_reference_shows(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "mqtt.md").read_text(encoding="utf-8")
+    now, kept = re.findall(r"^mosquitto_sub .*$", text, re.MULTILINE)
+    async with mosquitto(tmp_path) as broker:
+        await publish(broker, "opticd/leaf-17/alert/Ethernet1/down", "{}")
+        await publish(broker, "opticd/leaf-17/event", "{}")
+        for line, topic in ((now, "opticd/leaf-17/alert/Ethernet1/down"), (kept, "opticd/leaf-17/event")):
+            command = line.replace("broker.example", f"127.0.0.1 -p {broker.port} -C 1 -W 10")
+            process = await asyncio.create_subprocess_shell(command, stdout=asyncio.subprocess.PIPE)
+            out, _ = await process.communicate()
+            assert (process.returncode, out.decode()) == (0, f"{topic} {{}}\n")
