@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Final, Literal, NotRequired, TypedDict
 
 from agent.alerttext import rfc3339
+from agent.clock import CLOCK_SET
 from agent.model import AlertEvent, AlertModule, Severity
 
 SCHEMA: Final = "opticd/alert/1"
@@ -33,6 +34,8 @@ class AlertDocument(TypedDict):
     module: AlertModule
     replayed: NotRequired[bool]
     """True when it waited for the broker."""
+    clock_unset: NotRequired[bool]
+    """True when nobody had set the clock of this host: `time` is no date, `seq` tells the order."""
 
 
 class ShotDocument(TypedDict):
@@ -70,7 +73,7 @@ class FlapEvidence(TypedDict, total=False):
     lanes_affected: list[int]
     peer: str
     span_loss_db: dict[str, float]
-    """By lane."""
+    """`before` and `after`: what the fibre takes, worst lane."""
 
 
 def to_alert_document(event: AlertEvent) -> AlertDocument:
@@ -99,6 +102,8 @@ def to_alert_document(event: AlertEvent) -> AlertDocument:
         document["threshold"] = event.threshold
     if event.cause:
         document["cause"] = event.cause
+    if event.time < CLOCK_SET:
+        document["clock_unset"] = True
     return document
 
 

@@ -9,6 +9,9 @@ from typing import Final
 
 from agent.instances import Instant
 
+CLOCK_SET: Final = 1_577_836_800.0
+"""2020: a wall clock before it was set by nobody (a host without a clock of its own boots in 1970)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Clock:

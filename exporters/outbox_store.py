@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from agent.clock import CLOCK_SET
+
 _log = logging.getLogger(__name__)
 
 SCHEMA_VERSION: Final = 1
@@ -25,8 +27,6 @@ MEMORY_BYTES: Final = 16_000_000
 SPARE_PAGES: Final = 512
 """Free pages kept for what comes next."""
 AGE_CHECK_S: Final = 60.0
-CLOCK_SET: Final = 1_577_836_800.0
-"""2020: a message from before it was put while nobody had set the clock, so its age cannot be told."""
 RETRY_S: Final = 10.0
 """Seconds between two tries with a disk that failed."""
 _CREATE: Final = """

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,15 @@ async def test_the_json_is_that_of_the_contract() -> None:
         "module": {"vendor_name": "ACME", "part_number": "A-400", "serial_number": "S1"},
     }
     assert json.loads(replayed(encode_alert(daemon.told[0]))) == document | {"replayed": True}
+
+
+async def test_a_host_that_booted_in_1970_says_so() -> None:
+    daemon = Daemon()
+    daemon.hub.publish(replace(edge(1, up=False), time=12.5))  # nobody has set its clock yet
+    daemon.hub.publish(edge(2, up=True))
+    before, *_, after = (to_alert_document(event) for event in daemon.told)
+    assert (before["time"], before.get("clock_unset")) == ("1970-01-01T00:00:12.500Z", True)
+    assert "clock_unset" not in after
 
 
 async def test_what_does_not_apply_is_absent() -> None:
