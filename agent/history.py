@@ -1,18 +1,22 @@
-"""The last samples of every port: the newest ones in full, an hour at ten seconds, two bytes a value.
+"""The last samples of every port: the newest ones in full, an hour at ten seconds, a byte a value or less.
 
     history = History(hub)                              # subscribes to readings
     history.window("leaf-17", "Ethernet0", since=t)     # for forensics
     history.samples("leaf-17", "Ethernet0")             # for the API: documents, oldest first
 
 What is stored is rounded (1/256 degC, 0.1 mV, eleven significant bits of the rest): it is for curves, the values
-themselves are in the readings. Times are Unix seconds.
+themselves are in the readings. Times are Unix seconds. A sample has two bytes a value; a few minutes of them are
+compressed together, since what one module reports moves little.
 """
 
 import math
 import struct
-from collections.abc import Iterator, Mapping
+import zlib
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from operator import attrgetter
 from typing import Final, NamedTuple
 
@@ -29,6 +33,8 @@ KEPT: Final = 360
 RECENT: Final = 60
 """Samples kept in full, however fast they come."""
 
+_RUN: Final = 36
+"""Samples that are compressed together: more gain little, and the oldest are dropped by runs."""
 _INTEGERS: Final = {"h": (-0x7FFF, 0x7FFF, -0x8000), "H": (0, 0xFFFE, 0xFFFF)}
 """Least and greatest of a code of `struct`, and what stands for no value."""
 
@@ -90,14 +96,14 @@ class _Row:
         self.shape = shape
         self.known = frozenset(quantity for quantity, _ in shape)
         codes = (_CODECS[quantity].code * (len(lanes) or 1) for quantity, lanes in shape)
-        self.format = struct.Struct("<d" + "".join(codes))
+        self.format = struct.Struct("<f" + "".join(codes))
         self._columns = tuple(
             _Column(quantity, lanes, _CODECS[quantity].scale, _INTEGERS.get(_CODECS[quantity].code))
             for quantity, lanes in shape
         )
 
-    def pack(self, time: float, values: Mapping[Quantity, float], lanes: Lanes) -> bytes | None:
-        """One row; None when it would need another layout. Once a reading."""
+    def flat(self, values: Mapping[Quantity, float], lanes: Lanes) -> list[float] | None:
+        """The numbers of one row; None when it would need another layout. Once a reading."""
         flat: list[float] = []
         for quantity, numbers, scale, integer in self._columns:
             if numbers:
@@ -115,12 +121,11 @@ class _Row:
                 flat.append(none if value is None else min(max(round(value * scale), least), most))
             else:
                 flat.append(values.get(quantity, math.nan) * scale)
-        return self.format.pack(time, *flat)
+        return flat
 
-    def unpack(self, data: bytes) -> Sample:
+    def sample(self, time: float, flat: Sequence[float]) -> Sample:
         """The sample of a row."""
-        sample_time, *flat = self.format.unpack(data)
-        sample = Sample(sample_time)
+        sample = Sample(time)
         at = 0
         for quantity, numbers in self.shape:
             code, scale = _CODECS[quantity]
@@ -137,78 +142,114 @@ class _Row:
         return sample
 
 
-class _Ring:
-    """The last `capacity` rows; grows up to there and then overwrites the oldest."""
+class _Run:
+    """Samples of one layout, one behind the other. Times are kept as seconds since the first."""
 
-    __slots__ = ("_capacity", "_count", "_data", "_next", "_row")
+    __slots__ = ("_data", "_packed", "begun", "count", "row")
 
-    def __init__(self, capacity: int, row: _Row) -> None:
-        self._capacity = capacity
-        self._row = row
-        self._data = bytearray()
-        self._count = 0
-        self._next = 0
+    def __init__(self, row: _Row, begun: float, room: int) -> None:
+        self.row = row
+        self.begun = begun
+        self.count = 0
+        self._data: bytes | bytearray = bytearray(room * row.format.size)  # all of it: nothing is ever moved
+        self._packed = False
 
-    def add(self, data: bytes) -> None:
-        """One row more."""
-        if self._count < self._capacity:
-            self._data += data
-            self._count += 1
-            return
-        size = len(data)
-        self._data[self._next * size : (self._next + 1) * size] = data
-        self._next = (self._next + 1) % self._capacity
+    def add(self, time: float, flat: Sequence[float]) -> None:
+        """One sample more; there is room."""
+        assert isinstance(self._data, bytearray)
+        self.row.format.pack_into(self._data, self.count * self.row.format.size, time - self.begun, *flat)
+        self.count += 1
+
+    def pack(self) -> None:
+        """Nothing comes any more: keep it compressed, value by value, of each the high bytes together."""
+        size = self.row.format.size
+        data = self._data[: self.count * size]
+        self._data = zlib.compress(b"".join([data[at::size] for at in range(size)]))
+        self._packed = True
 
     def __iter__(self) -> Iterator[Sample]:
         """Oldest first."""
-        size = self._row.format.size
-        for at in (*range(self._next, self._count), *range(self._next)):
-            yield self._row.unpack(bytes(self._data[at * size : (at + 1) * size]))
+        size, data = self.row.format.size, self._data
+        if self._packed:
+            columns = zlib.decompress(data)
+            data = bytearray(len(columns))
+            for at in range(size):
+                data[at::size] = columns[at * self.count : (at + 1) * self.count]
+        for after_s, *flat in self.row.format.iter_unpack(data[: self.count * size]):
+            yield self.row.sample(self.begun + after_s, flat)
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of the stored rows."""
+        """Bytes of what is stored."""
         return len(self._data)
 
 
+class _Ring:
+    """The last `capacity` samples. Those that stay for long are `packed`, run by run."""
+
+    __slots__ = ("_capacity", "_count", "_packed", "_room", "_runs")
+
+    def __init__(self, capacity: int, *, packed: bool) -> None:
+        self._capacity = capacity
+        self._packed = packed
+        self._room = max(1, min(_RUN, capacity // 3))
+        self._runs: deque[_Run] = deque()
+        self._count = 0
+
+    def add(self, row: _Row, time: float, flat: Sequence[float]) -> None:
+        """One sample more."""
+        runs = self._runs
+        if not runs or runs[-1].row is not row or runs[-1].count == self._room:
+            if runs and self._packed:
+                runs[-1].pack()
+            runs.append(_Run(row, time, self._room))
+        runs[-1].add(time, flat)
+        self._count += 1
+        if self._count - runs[0].count >= self._capacity:
+            self._count -= runs.popleft().count
+
+    def __iter__(self) -> Iterator[Sample]:
+        """Oldest first."""
+        for behind, run in enumerate(self._runs):
+            yield from islice(run, 0 if behind else max(0, self._count - self._capacity), None)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of what is stored."""
+        return sum(run.size_bytes for run in self._runs)
+
+
 class _Port:
-    """Both rings of one port, in the layout of what its module offers."""
+    """Both rings of one port: each sample is in one of them, in the layout of what the module offers."""
 
-    __slots__ = ("errors", "kept", "kept_at", "recent", "row", "seen", "sizes", "vdm")
+    __slots__ = ("errors", "kept", "kept_at", "last_at", "recent", "row", "seen", "vdm")
 
-    def __init__(self, sizes: tuple[int, int], shape: Shape) -> None:
-        self.sizes = sizes
-        self.row = row = _row(shape)
-        self.seen = set(row.known)
+    def __init__(self, recent: int, kept: int) -> None:
+        self.row = _row(())
+        self.seen: set[Quantity] = set()
         """Quantities that need no other layout: it has them, or they are not kept."""
         self.vdm: tuple[VdmSample, ...] = ()
         self.errors: float | None = None
         """What `vdm` says of bit errors."""
-        self.recent = _Ring(sizes[0], row)
-        self.kept = _Ring(sizes[1], row)
-        self.kept_at = -math.inf
+        self.recent = _Ring(recent, packed=False)
+        self.kept = _Ring(kept, packed=True)
+        self.kept_at = self.last_at = -math.inf
 
-    def widened(self, shape: Shape) -> "_Port":
-        """The same samples in a layout that has room for more; lanes and quantities are never given up."""
+    def widen(self, shape: Shape) -> None:
+        """From now on a layout that has room for more; lanes and quantities are never given up."""
         lanes = {quantity: set(numbers) for quantity, numbers in self.row.shape}
         for quantity, numbers in shape:
             lanes.setdefault(quantity, set()).update(numbers)
-        wider = _Port(self.sizes, tuple((each, tuple(sorted(lanes[each]))) for each in lanes))
-        wider.kept_at, wider.vdm, wider.errors = self.kept_at, self.vdm, self.errors
-        wider.seen |= self.seen
-        for old, new in ((self.recent, wider.recent), (self.kept, wider.kept)):
-            for sample in old:
-                new.add(wider.padded(sample.time, sample.values, sample.lanes))
-        return wider
+        self.row = _row(tuple((each, tuple(sorted(lanes[each]))) for each in lanes))
 
-    def padded(self, time: float, values: Mapping[Quantity, float], lanes: Lanes) -> bytes:
+    def padded(self, values: Mapping[Quantity, float], lanes: Lanes) -> list[float]:
         """One row, with NaN for the lanes that it lacks."""
         full = {
             quantity: {lane: lanes.get(quantity, {}).get(lane, math.nan) for lane in numbers}
             for quantity, numbers in self.row.shape
             if numbers
         }
-        return self.row.pack(time, values, full) or b""
+        return self.row.flat(values, full) or []
 
 
 class History:
@@ -227,36 +268,36 @@ class History:
         key = (reading.device, reading.port)
         port = self._ports.get(key)
         if port is None:
-            port = self._ports[key] = _Port(self._sizes, ())
+            port = self._ports[key] = _Port(*self._sizes)
         values, lanes = reading.values, reading.lanes
         if reading.vdm is not port.vdm:  # read now and then, and the same until then
             port.vdm, port.errors = reading.vdm, _errors(reading.vdm)
         if port.errors is not None:
             values = {**values, _ERRORS: port.errors}
         if not (port.seen.issuperset(values) and port.seen.issuperset(lanes)):
-            port = self._ports[key] = port.widened(_shape(values, lanes))
+            port.widen(_shape(values, lanes))
             port.seen.update(values, lanes)
-        data = port.row.pack(reading.time, values, lanes)
-        if data is None:
+        flat = port.row.flat(values, lanes)
+        if flat is None:
             shape = _shape(values, lanes)
             if any(not set(numbers) <= set(dict(port.row.shape)[each]) for each, numbers in shape):
-                port = self._ports[key] = port.widened(shape)
-            data = port.padded(reading.time, values, lanes)
-        port.recent.add(data)
+                port.widen(shape)
+            flat = port.padded(values, lanes)
+        now = port.last_at = reading.time
         # A poll may come a little early; a clock that was set back is no reason to stop.
-        if not 0 <= reading.time - port.kept_at < 0.95 * self._spacing_s:
-            port.kept_at = reading.time
-            port.kept.add(data)
+        spaced = not 0 <= now - port.kept_at < 0.95 * self._spacing_s
+        if spaced:
+            port.kept_at = now
+        (port.kept if spaced else port.recent).add(port.row, now, flat)
 
     def window(self, device: str, port: str, *, since: float = -math.inf, until: float = math.inf) -> list[Sample]:
         """The samples of a time, oldest first: spaced ones, and from where there are recent ones all of them."""
         rings = self._ports.get((device, port))
         if rings is None:
             return []
-        recent = list(rings.recent)
-        samples = [sample for sample in rings.kept if not recent or sample.time < recent[0].time]
-        samples += recent
-        return sorted((each for each in samples if since <= each.time <= until), key=attrgetter("time"))
+        until = min(until, rings.last_at)  # what is later is from before the clock was set back
+        samples = [each for ring in (rings.kept, rings.recent) for each in ring if since <= each.time <= until]
+        return sorted(samples, key=attrgetter("time"))
 
     def samples(self, device: str, port: str) -> list[dict[str, object]]:
         """The same for the API, with the keys of a reading."""

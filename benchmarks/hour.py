@@ -2,19 +2,22 @@
 
     python -m benchmarks.hour CONFIG
 
-A real daemon over the cheap bus, with everything that its config asks for. Once it is ready it gets an hour of
-readings, ten seconds apart, as its poller would publish them, and is scraped; then it prints what it holds.
+A real daemon with everything that its config asks for. Once it is ready it gets an hour of readings, ten seconds
+apart, as its poller would publish them, every value another by a percent or so, and is scraped; then it prints what
+it holds.
 """
 
 import asyncio
 import json
 import os
+import random
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from agent import app, config
+from agent.model import Reading
 from benchmarks.scraping import Scraper
 
 SAMPLES: Final = 360
@@ -27,6 +30,16 @@ def rss_mib() -> float:
     return int(next(line for line in lines if line.startswith("VmRSS:")).split()[1]) / 1024
 
 
+def later(reading: Reading, rng: random.Random) -> Reading:
+    """The next one: powers and currents move by a percent, temperatures and voltages by a thousandth."""
+    lanes = {
+        quantity: {lane: value * rng.gauss(1.0, 0.01) for lane, value in by_lane.items()}
+        for quantity, by_lane in reading.lanes.items()
+    }
+    values = {quantity: value * rng.gauss(1.0, 0.001) for quantity, value in reading.values.items()}
+    return replace(reading, time=reading.time + SPACING_S, lanes=lanes, values=values)
+
+
 async def hour(daemon: app.Daemon) -> dict[str, float]:
     """Let it pass, and look."""
     while daemon.poller is None:  # noqa: ASYNC110  # it is there after a few turns of the loop
@@ -34,11 +47,11 @@ async def hour(daemon: app.Daemon) -> dict[str, float]:
     await daemon.poller.ready.wait()
     await asyncio.sleep(2.0)
     at_first = rss_mib()
-    port = daemon.addresses[0][1]
+    port, rng = daemon.addresses[0][1], random.Random(1)
     for turn in range(1, SAMPLES + 1):
         for _, state in list(daemon.hub.ports()):
             if state.reading is not None:
-                daemon.hub.publish(replace(state.reading, time=state.reading.time + SPACING_S))
+                daemon.hub.publish(later(state.reading, rng))
             await asyncio.sleep(0)
         if turn % 60 == 0:
             await asyncio.to_thread(Scraper(port).scrape)
