@@ -6,6 +6,7 @@ outlives the demo that started it. Not simulated: persistence over a restart, ac
 
 import asyncio
 import contextlib
+import importlib.util
 import logging
 import socket
 import subprocess
@@ -72,6 +73,8 @@ async def _serve() -> None:
 def main() -> None:
     """Serve until standard input ends; the process then ends at once, there is nothing to keep."""
     logging.disable(logging.CRITICAL)
+    if importlib.util.find_spec("amqtt") is None:
+        sys.exit("opticd: the Python package amqtt is not installed")
     asyncio.run(_serve())
 
 
