@@ -158,23 +158,38 @@ class Connection(aiomqtt.Client):
             self._loop.remove_writer(sock.fileno())
             sock.close()
 
-    # paho's thread calls these two while it connects: whether somebody still wants it, only the loop knows.
+    # The next two are also called by paho's thread, while it connects. aiomqtt hands a file number on to the loop;
+    # by the time that gets there the socket may be closed, and the number another's. Here the loop asks the socket.
 
-    def _on_socket_open(self, client: PahoClient, userdata: Any, sock: Any) -> None:
-        self._loop.call_soon_threadsafe(self._opened, client, userdata, sock)
+    def _on_socket_open(self, client: PahoClient, userdata: Any, sock: Any) -> None:  # noqa: ARG002  # paho's
+        self._loop.call_soon_threadsafe(self._opened, sock)
 
-    def _opened(self, client: PahoClient, userdata: Any, sock: Any) -> None:
+    def _opened(self, sock: Any) -> None:
         if self._given_up:
             sock.close()
-        else:
-            super()._on_socket_open(client, userdata, sock)
+        elif sock.fileno() >= 0:
+            self._loop.add_reader(sock.fileno(), self._run, self._read)
+            self._misc_task = self._loop.create_task(self._misc_loop())
 
-    def _on_socket_register_write(self, client: PahoClient, userdata: Any, sock: Any) -> None:
-        self._loop.call_soon_threadsafe(self._writes, client, userdata, sock)
+    def _read(self) -> None:
+        self._client.loop_read()
+        # What TLS has decrypted already the file number does not tell of.
+        while (sock := self._client.socket()) is not None and getattr(sock, "pending", int)():
+            self._client.loop_read()
 
-    def _writes(self, client: PahoClient, userdata: Any, sock: Any) -> None:
+    def _on_socket_register_write(self, client: PahoClient, userdata: Any, sock: Any) -> None:  # noqa: ARG002
+        self._loop.call_soon_threadsafe(self._wants_to_write, sock)
+
+    def _wants_to_write(self, sock: Any) -> None:
         if not self._given_up and sock.fileno() >= 0:
-            super()._on_socket_register_write(client, userdata, sock)
+            self._loop.add_writer(sock.fileno(), self._run, self._client.loop_write)
+
+    def _run(self, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except Exception as exc:  # noqa: BLE001  # whatever it is, the connection is broken; who waits is told
+            if not self._disconnected.done():
+                self._disconnected.set_exception(exc)
 
     def _on_socket_unregister_write(self, client: PahoClient, userdata: Any, sock: Any) -> None:
         if sock.fileno() >= 0:  # else `_drop_socket` did it
