@@ -9,6 +9,7 @@ import gzip
 import http.client
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -83,11 +84,23 @@ def environment(folder: Path) -> dict[str, str]:
 class Daemon:
     """One that runs."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", port: int, began: float) -> None:
+    def __init__(
+        self, process: "subprocess.Popen[bytes]", port: int, began: float, notices: socket.socket | None = None
+    ) -> None:
         self.pid = process.pid
         self.port = port
+        self._notices = notices
         self._process = process
         self._began = began
+
+    def wait_started(self, limit_s: float = 60.0) -> float:
+        """Seconds from the start of the process to READY=1 for systemd. Raises RuntimeError."""
+        if self._notices is None:
+            raise RuntimeError("nobody listens")
+        self._notices.settimeout(limit_s)
+        while b"READY=1" not in self._notices.recv(4096):
+            pass
+        return time.monotonic() - self._began
 
     def wait_ready(self, limit_s: float = 60.0) -> float:
         """Seconds from the start of the process to `ready`. Raises RuntimeError."""
@@ -152,7 +165,10 @@ def running(shape: Shape) -> Generator[Daemon]:
         config.write_text(shape.config(port, folder))
         command = [sys.executable, "-c", "import sys; from agent.cli import main; sys.exit(main())"]
         own = environment(folder) | shape.environment
-        with shape.modules(folder), (folder / "log").open("wb") as log:
+        notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        notices.bind(str(folder / "notify"))
+        own["NOTIFY_SOCKET"] = str(folder / "notify")
+        with notices, shape.modules(folder), (folder / "log").open("wb") as log:
             began = time.monotonic()
             process = subprocess.Popen(
                 [*command, "run", "--config", str(config), *shape.arguments],
@@ -162,7 +178,7 @@ def running(shape: Shape) -> Generator[Daemon]:
                 stdout=log,
             )
             try:
-                yield Daemon(process, port, began)
+                yield Daemon(process, port, began, notices)
             except RuntimeError:
                 print((folder / "log").read_text()[-2000:], file=sys.stderr)
                 raise
