@@ -29,6 +29,12 @@ def tuned() -> Generator[None]:
         gc.set_threshold(*before)
 
 
+def settle() -> None:
+    """Freeze what lives now, after a look at what is young: for whoever has just made much that stays."""
+    gc.collect(0)
+    gc.freeze()
+
+
 async def freeze_what_stays(ready: asyncio.Event, *, after_s: Sequence[float] = SETTLED_S) -> None:
     """Freeze what lives now and at these times after `ready`, until cancelled; then all may be collected again.
 

@@ -10,6 +10,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Final
 
+from agent import collecting
 from agent.errors import DriverError
 from agent.flaps import Observation
 from agent.links import Links
@@ -183,7 +184,10 @@ class Watch:
                 if not self._changed or answer.died or age <= self._pace.between_discoveries_s:
                     return answer
             _log.info("%s: something changed, it is discovered anew", self.source)
+        first = device.map is None
         answer = await device.discover(keep=frozenset(self._seen))
+        if first:  # a hundred maps are a million objects, which no collection has to walk through
+            collecting.settle()
         self._tell_engine()
         self._changed = False
         return answer
