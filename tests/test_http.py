@@ -3,9 +3,11 @@
 import asyncio
 import gzip
 import json
+import logging
 import random
 import re
 import socket
+import struct
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import cast
@@ -32,6 +34,13 @@ ROUTES = [
     "/api/v1/ports/Ethernet0", "/api/v1/summary", "/api/v1/alerts", "/api/v1/reliability",
     "/api/v1/events", "/-/healthy", "/-/ready",
 ]  # fmt: skip
+
+
+def _gone_at_once(address: tuple[str, int], path: str) -> None:
+    """A client that asks and resets its connection without waiting."""
+    with socket.create_connection(address) as client:
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: opticd\r\n\r\n".encode())
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def reading(port: str = "Ethernet0", device: str = "leaf-17", temperature: float = 41.5) -> Reading:
@@ -436,6 +445,22 @@ async def test_a_reader_of_one_byte_a_second_delays_nobody_and_holds_little(
     slow.close()
 
 
+async def test_a_scraper_that_gives_up_before_its_answer_is_no_error_of_ours(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As Prometheus does when its timeout is over while the machine is busy."""
+    for moment in Switch(ports=64).readings(1.0):
+        served.hub.publish(moment)
+    for _ in range(20):
+        scraper = socket.create_connection(served.server.addresses[0])
+        scraper.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        scraper.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n")
+        scraper.close()
+        await asyncio.sleep(0.02)
+    await asyncio.sleep(0.3)
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
 async def test_200_scrapers_at_once_are_all_served(served: Served) -> None:
     for moment in Switch(ports=64).readings(1.0):
         served.hub.publish(moment)
@@ -595,3 +620,15 @@ async def test_the_paths_that_are_walked_are_all_there_are(served: Served) -> No
         "/-/reload",
         *(re.sub(r"^/page/.+", "/page/{name}", re.sub(r"(/ports)/.+", r"\1/{port}", path)) for path in walked),
     }
+
+
+@pytest.mark.parametrize("path", ["/api/v1/events", "/api/v1/ports", "/metrics"])
+async def test_a_client_that_is_gone_before_the_answer_is_no_error(
+    path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving() as served:
+        served.hub.publish(reading())
+        for _ in range(40):
+            await asyncio.to_thread(_gone_at_once, served.server.addresses[0], path)
+        await asyncio.sleep(0.2)
+    assert caplog.text == ""

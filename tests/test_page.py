@@ -249,6 +249,17 @@ async def test_the_flap_timeline_has_the_evidence(browser: str) -> None:
         assert await page.run(f"[...{down}.querySelectorAll('tbody tr')].at(-2).textContent.includes('dark')")
 
 
+async def test_a_laser_that_is_off_is_drawn_as_well(browser: str) -> None:
+    async with opened(browser) as it:  # which fails for what the console complains of
+        reading = it.served.hub.local.port("Ethernet1/1").reading
+        assert reading is not None
+        dark = dict.fromkeys(range(1, 9), 0.0)
+        it.served.hub.publish(replace(reading, lanes={**reading.lanes, q.TX_BIAS: dark, q.TX_POWER: dark}))
+        await it.page.run("location.hash = '#port=Ethernet1%2F1'")
+        await it.page.until("document.querySelectorAll('#port .spark').length === 4")
+        assert await it.page.run("document.querySelector('#port-body').innerHTML.includes('NaN')") is False
+
+
 async def test_what_is_not_known_is_said(browser: str) -> None:
     async with opened(browser, hash_="#port=Ethernet4%2F12&device=leaf-17") as it:
         await it.page.until("document.querySelector('#port').textContent.includes('could not be read')")

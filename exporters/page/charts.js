@@ -117,7 +117,7 @@ export function sparkline(key, series, bounds, { mark, words } = {}) {
   const [width, height] = [300, 56];
   if (times.length < 2 || !all.length) return null;
   let [low, high] = [Math.min(...all), Math.max(...all)];
-  const least = log ? 0.5 : Math.max(Math.abs(high) * 0.01, key.endsWith("_dbm") ? 0.5 : 0);
+  const least = log ? 0.5 : Math.max(Math.abs(high) * 0.01, key.endsWith("_dbm") ? 0.5 : 0) || 1; // all of them 0
   if (high - low < least) [low, high] = [low - least / 2, high + least / 2]; // noise is not to look like news
   const [first, last] = [Math.min(...times), Math.max(...times)];
   const x = (time) => ((time - first) / (last - first || 1)) * width;
