@@ -155,6 +155,8 @@ class HttpServer:
             allow = {"Allow": exc.headers["Allow"]} if "Allow" in exc.headers else {}
             generic = exc.text is None or exc.text == f"{exc.status}: {exc.reason}"
             return _line(exc.status, exc.reason.lower() if generic else str(exc.text), allow)
+        except ConnectionError:
+            raise  # it hung up before it was answered: aiohttp knows, and says nothing
         except Exception:  # noqa: BLE001  # a bug in a handler costs one request; it is reported with its traceback
             _log.exception("cannot answer %s %s", request.method, request.path)
             return _line(500, "internal error, see the log")
