@@ -127,7 +127,7 @@ class Step(NamedTuple):
 class Prometheus(_Program):
     """A real one that scrapes the agent every `every_s`."""
 
-    def __init__(self, folder: Path, target: str, *, every_s: int = 5) -> None:
+    def __init__(self, folder: Path, target: str, *, every_s: int = 10) -> None:
         port = free_port()
         self.address = f"http://127.0.0.1:{port}"
         config = folder / "prometheus.yml"

@@ -16,7 +16,7 @@ from fakes.switch import BUSES, PORTS_PER_BUS
 
 FIRST_S: Final = 40.0
 """Before that every port is identified and read a few times."""
-SEEN_WITHIN_S: Final = 25.0
+SEEN_WITHIN_S: Final = 30.0
 """What happened is in the output so long after its end: some polls, a back-off, a scrape."""
 QUIET_S: Final = SEEN_WITHIN_S + 8.0
 
