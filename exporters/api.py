@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from agent.alertjson import to_alert_document
 from agent.document import SCHEMA, timestamp, to_document
+from agent.errors import ModuleAbsent
 from agent.model import AlertEvent, PollFailed, Reading, Trouble
 from agent.state import DeviceState, Hub, LinkState, PortForgotten, PortState
 from exporters.figures import port_figure
@@ -144,9 +145,10 @@ class Api:
             port = self._hub.devices[device].ports.get(name) if device in self._hub.devices else None
             if port is not None:
                 trouble = self._troubles.get((device, name))
+                why = trouble.detail if trouble and trouble.reason != ModuleAbsent.reason else ""
                 mine = alerts.get((device, name), ())
                 engine = self._engine_of(device, name)
-                rows.append(row(device, port, mine, trouble=trouble.detail if trouble else "", engine=engine))
+                rows.append(row(device, port, mine, trouble=why, engine=engine))
         return rows
 
     def alert_documents(self, device: str = "") -> list[Document]:

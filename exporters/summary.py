@@ -41,7 +41,10 @@ class Row(TypedDict):
 
 
 def row(device: str, port: PortState, alerts: Sequence[AlertEvent], *, trouble: str = "", engine: str = "") -> Row:
-    """`alerts` are the active ones of this port; `trouble` is why its last poll failed; `engine` its engine."""
+    """`alerts` are the active ones of this port; `engine` its engine.
+
+    `trouble` is why its last poll failed, "" where that is only an empty cage.
+    """
     level, why = _judge(port, alerts, trouble)
     document = Row(
         device=device, port=port.port, group=engine or group_of(port.port), level=level, why=why[:_REASONS],
@@ -95,7 +98,7 @@ def _judge(port: PortState, alerts: Sequence[AlertEvent], trouble: str) -> tuple
     found.sort(key=lambda each: -LEVELS.index(each[0]))
     if found:
         return found[0][0], [reason for _, reason in found]
-    return ("ok", []) if port.present else ("absent", ["no module"])
+    return ("ok", []) if port.present else ("absent", [trouble or "no module"])
 
 
 def _alerted(alerts: Sequence[AlertEvent]) -> Iterator[tuple[Level, str]]:

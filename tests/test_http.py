@@ -254,7 +254,9 @@ async def test_summary_says_how_bad_it_is(served: Served, client: aiohttp.Client
     assert bad["values"] == {"temperature_celsius": [41.5, 41.5], "rx_power_dbm": [0.0, 0.0]}
 
 
-async def test_an_empty_cage_is_told_from_a_card_that_refuses(served: Served, client: aiohttp.ClientSession) -> None:
+async def test_an_empty_cage_is_told_from_a_card_that_refuses(
+    served: Served, client: aiohttp.ClientSession
+) -> None:
     empty = Trouble("absent", "no acknowledge")
     served.hub.publish(PollFailed("leaf-17", "Ethernet0", 1.0, present=False, trouble=empty))
     refused = Trouble("unsupported", "eth3: Operation not supported")
