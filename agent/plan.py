@@ -215,8 +215,8 @@ class CompiledPlan:
     """The `agent.maps.api.Plan` of one module; while the flags' bytes stay, it hands out the last flags again."""
 
     __slots__ = (
-        "_flag_bytes", "_flag_key", "_flags", "_items", "_keys", "_lane_flags", "_module_state", "_more_lane_flags",
-        "_parts", "_runs", "_scaled", "_settings", "_shared", "_sizes", "_unread", "spans",
+        "_flag_bytes", "_flag_key", "_flags", "_items", "_keys", "_lane_flags", "_met", "_module_state",
+        "_more_lane_flags", "_parts", "_runs", "_scaled", "_settings", "_shared", "_sizes", "_unread", "spans",
     )  # fmt: skip
 
     def __init__(
@@ -252,6 +252,8 @@ class CompiledPlan:
         ]
         self._flag_bytes = _stretches([(_locate(spans, item.span), item.span.length) for item in flags])
         self._flag_key: list[bytes | None] | None = None
+        self._met: dict[object, tuple[Mapping[Flag, bool], Mapping[Flag, LaneFlags]]] = {}
+        """What flags of the kind's modules were last: mostly none is set, and one answer serves all."""
         self._shared: tuple[Mapping[Flag, bool], Mapping[Flag, LaneFlags]] = ({}, {})
 
     def fresh(self) -> "CompiledPlan":
@@ -337,15 +339,23 @@ class CompiledPlan:
         key = [block[a:b] if (block := blocks[index]) is not None else None for index, a, b in self._flag_bytes]
         if key == self._flag_key:
             return self._shared
+        whole = tuple(key)
+        known = self._met.get(whole)
+        if known is None:
+            if len(self._met) >= _MET_MOST:
+                self._met.clear()
+            known = self._met[whole] = self._new_flags(blocks)
+        self._flag_key, self._shared = key, known
+        return known
+
+    def _new_flags(self, blocks: Sequence[bytes | None]) -> tuple[Mapping[Flag, bool], Mapping[Flag, LaneFlags]]:
         flags = _flags_of(self._flags, blocks)
         lane_flags = _flags_of(self._lane_flags, blocks)
         for flag, (index, at), table in self._more_lane_flags:
             if (block := blocks[index]) is not None:
                 now, before = table[block[at]], lane_flags.get(flag, _NO_LANES)
                 lane_flags[flag] = LaneFlags(before.offered | now.offered, before.active | now.active)
-        self._flag_key = key
-        self._shared = flags, lane_flags
-        return self._shared
+        return flags, lane_flags
 
     def _decode_settings(
         self, blocks: Sequence[bytes | None]
@@ -387,6 +397,7 @@ def _flags_of(runs: Iterable[_FlagRun[T]], blocks: Sequence[bytes | None]) -> di
 
 
 _NO_LANES: Final = LaneFlags(0, 0)
+_MET_MOST: Final = 64
 _SETTING_KEYS: Final = {
     "data_path_states": "datapath_state",
     "lane_applications": "application",

@@ -132,6 +132,15 @@ def test_modules_of_a_kind_share_their_plans_and_thresholds(product: str) -> Non
         assert plans[0].spans is plans[1].spans
 
 
+def test_modules_whose_flags_are_equal_share_them() -> None:
+    readings = [session_of("osfp-2x400g-dr4", serial).refresh().values for serial in ("AA1", "BB2")]
+    one, other = (values for values in readings if values is not None)
+    assert one.lane_flags
+    assert one.lane_flags is other.lane_flags
+    assert one.flags is other.flags
+    assert one.lanes != other.lanes
+
+
 def test_ports_of_a_kind_share_the_columns_of_their_baselines() -> None:
     baselines = Baselines()
     for reading in Switch(ports=2).readings(1.8e9):
