@@ -5,16 +5,19 @@ import threading
 import time
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, cast
 
 from agent import maps
 from agent.alertbook import AlertBook
+from agent.busloop import BusLoop, PortTurn
+from agent.engines import Engines
 from agent.history import History
 from agent.memory import ModuleMemory
 from agent.model import PollTiming
 from agent.poller import Poller, PollerOptions
-from agent.portjob import PortSetup
+from agent.portjob import Outcome, Polled, PortJob, PortSetup
 from agent.rules_config import all_rules
+from agent.schedule import Slot
 from agent.session import Intervals
 from agent.sources import Cage, Options
 from agent.state import Hub
@@ -25,6 +28,8 @@ from exporters.exposition import Exposition
 BUSES: Final = 32
 MODULES: Final = 512
 READ_S: Final = 0.003
+READS: Final = 3
+"""Of one poll, in the row without work."""
 LIMIT: Final = BUSES / READ_S
 
 
@@ -35,7 +40,7 @@ class Shares:
     threads: float
     to_thread: float
     jobs: float
-    """The worker threads of opticd, three reads a job and nothing done with them: as the peers."""
+    """The buses of opticd as the poller runs them, three reads a poll and nothing done with them: as the peers."""
     refreshes: float
     """The whole daemon's work behind every two reads."""
 
@@ -73,26 +78,69 @@ async def to_thread(seconds: float) -> float:
     return count / seconds / LIMIT
 
 
-async def jobs(seconds: float) -> float:
-    """The thread of each bus, one crossing of the event loop for three reads."""
-    count = 0
-    end = time.perf_counter() + seconds
-    pool = WorkerPool()
+class _Reads:
+    """A port whose poll is three reads and no more; stands where a `PortJob` does."""
 
-    def reads() -> None:
-        for _ in range(3):
+    def __init__(self, name: str) -> None:
+        self.setup = PortSetup(port=name, bus="", source="", open=_nobody)
+
+    def poll(self) -> Polled:
+        """Three reads."""
+        for _ in range(READS):
             time.sleep(READ_S)
+        return Polled(Outcome.GOOD, (), READS * READ_S)
 
-    async def work(bus: int) -> None:
-        nonlocal count
-        worker = pool.worker(str(bus))
-        while time.perf_counter() < end:
-            await worker.run(reads)
-            count += 3
+    look = poll
 
-    await asyncio.gather(*(work(bus) for bus in range(BUSES)))
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def abandon(self) -> None:
+        """Never hangs."""
+
+
+def _nobody() -> ModuleMemory:
+    raise NotImplementedError("nobody reads memory here")
+
+
+class _Owner:
+    """What a bus asks of the poller."""
+
+    def __init__(self) -> None:
+        self.hub = Hub("bench")
+        self.engines = Engines()
+        self.wall = time.time
+
+    def first_poll(self) -> None:
+        """Nobody waits for it."""
+
+
+async def jobs(seconds: float) -> float:
+    """The thread of each bus, one crossing of the event loop for three reads, the next poll sent before."""
+    owner, pool, polls = _Owner(), WorkerPool(), 0
+
+    def polled(_: PollTiming) -> None:
+        nonlocal polls
+        polls += 1
+
+    owner.hub.subscribe(PollTiming, polled)
+    start = asyncio.get_running_loop().time()
+    tasks: list[asyncio.Task[None]] = []
+    for number in range(BUSES):
+        bus = BusLoop(str(number), owner, share=1.0)
+        for port in range(MODULES // BUSES):
+            slot = Slot.begin(period_s=1e-3, start=start, phase=0.0)
+            bus.ports.append(PortTurn(cast("PortJob", _Reads(f"{number}-{port}")), slot))
+        tasks.append(asyncio.create_task(bus.run(pool.worker(bus.name))))
+    await asyncio.sleep(0.5)
+    before, begun = polls, time.perf_counter()
+    await asyncio.sleep(seconds)
+    rate = READS * (polls - before) / (time.perf_counter() - begun)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
     await pool.stop()
-    return count / seconds / LIMIT
+    return rate / LIMIT
 
 
 async def refreshes(seconds: float) -> float:
