@@ -1,23 +1,20 @@
-"""The fuzz targets: each hands bytes to one parser; an error of agent/errors.py is an answer, all else a find.
+"""Fuzzing with atheris: coverage tells it which input was worth keeping.
 
     python scripts/fuzzing.py 15              # every target for 15 s, a table at the end
     python scripts/fuzzing.py 600 images      # one, longer
+    python scripts/fuzzing.py --keep          # of all that was found, what reaches new lines becomes tests/corpus
     python scripts/fuzzing.py --one images FILE   # one input again, with its traceback
 
-Inputs that found something new are kept in build/fuzz/<target>, finds in build/fuzz/finds.
+It begins with good inputs and the kept corpus. What is new is in build/fuzz/<target>, finds in build/fuzz/finds.
 """
 
-import asyncio
-import json
 import re
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from functools import cache
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, Final, cast
+from types import FrameType
+from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 BUILD: Final = ROOT / "build" / "fuzz"
@@ -26,286 +23,109 @@ sys.path.insert(0, str(ROOT))
 import atheris  # noqa: E402  # must come before what it instruments
 
 with atheris.instrument_imports(include=["agent", "drivers", "exporters"]):
-    from agent import config, document, images, maps
-    from agent.errors import BusTimeout, OpticError, ShortRead
-    from agent.memory import I2C_DIAGNOSTICS, I2C_MODULE, Memory, Span
-    from drivers import netlink
-    from drivers.netdevs import decode_link
-    from drivers.serial_protocols import BusPirate, I2cDriver, Sc18im700
-    from drivers.snmp import ber
-    from drivers.snmp.security import Community, User, Usm
-    from exporters.scrape import accepts_gzip, negotiate
-    from exporters.users import _credentials
+    import exporters.http  # imported late by the targets that need them, and to be watched all the same
+    import exporters.mqtt  # noqa: F401
+    from scripts import fuzz_targets
 
-from aiohttp import web  # noqa: E402
-from aiohttp.test_utils import make_mocked_request  # noqa: E402
-
-from fakes.images import image  # noqa: E402
-from fakes.products import PRODUCTS  # noqa: E402
-
-Target = Callable[[bytes], None]
-MAPS: Final = maps.Maps(())
-
-
-# -- module memory ------------------------------------------------------------------------------------------------
-
-
-def _decode(memory: Memory, family: str = "") -> None:
-    chosen = MAPS.identify(memory, family=family)
-    reading = document.decode_memory(memory, chosen, device="d", port="p", source="s", time=1.0)
-    json.dumps(document.to_document(reading), allow_nan=False)
-
-
-def registers(data: bytes) -> None:
-    """One byte chooses a module to begin with; then triples of page, offset and length with what stands there."""
-    names = sorted(PRODUCTS)
-    memory = Memory()
-    for span, held in _parts(names[data[0] % len(names)] if data else names[0]):
-        memory.put(span, held)
-    at = 1
-    while at + 3 <= len(data):
-        page, offset, length = data[at], data[at + 1], data[at + 2] % 32 + 1
-        i2c = I2C_DIAGNOSTICS if page == 0xA2 else I2C_MODULE
-        part = data[at + 3 : at + 3 + min(length, (128 if offset < 128 else 256) - offset)]
-        if part:
-            where = 0 if offset < 128 or i2c == I2C_DIAGNOSTICS else page
-            memory.put(Span(offset, len(part), page=where, i2c=i2c), part)
-        at += 3 + len(part)
-    _decode(memory)
-
-
-@cache
-def _parts(name: str) -> list[tuple[Span, bytes]]:
-    memory = _image(name)
-    return [(span, memory.get(span) or b"") for span in memory.spans()]
-
-
-def _image(name: str) -> Memory:
-    return image(PRODUCTS[name], serial="FUZZ0001")
-
-
-def saved(data: bytes) -> None:
-    """Saved memory of every kind, and what it decodes to."""
-    for each in images.load(data):
-        _decode(each.memory, each.family)
-
-
-# -- the network --------------------------------------------------------------------------------------------------
-
-
-def snmp(data: bytes) -> None:
-    """A datagram as an answer in version 2c and 3."""
-    with suppress(OpticError):
-        Usm(User("u", "sha1", "password1", "aes128", "password2")).unwrap(data)
-    opened = Community("public").unwrap(data)
-    pdu = ber.read_pdu(opened.data, opened.start, opened.end)
-    ber.Rows(ber.encode_oid((1, 3, 6, 1)), {}, cap=100).take(data, pdu.start, pdu.end)
-    list(ber.varbinds(data, pdu.start, pdu.end))
-
-
-def links(data: bytes) -> None:
-    """A datagram of rtnetlink."""
-    for message in netlink.messages(data):
-        with suppress(OpticError):
-            decode_link(data, message.start, message.end)
-        netlink.failure(data, message)
-
-
-def http(data: bytes) -> None:
-    """Headers and query of a request."""
-    text = data.decode("utf-8", "replace")
-    negotiate(text)
-    accepts_gzip(text)
-    _credentials(text)
-    query = "".join(char for char in text if char.isprintable())[:200]
-    for handler, path in _handlers()[len(data) % 6 :][:1]:
-        request = make_mocked_request("GET", "/x", match_info={"port": query, "name": query})
-        request = request.clone(rel_url=f"{path}?target={query}&device={query}&view={query}")
-        request._match_info = {"port": query, "name": query}  # type: ignore[assignment]  # noqa: SLF001 # clone drops it
-        with suppress(web.HTTPException):
-            LOOP.run_until_complete(cast("Any", handler(request)))
-
-
-def mqtt(data: bytes) -> None:
-    """What a broker sends to a topic of ours: first half topic, second half payload."""
-    middle = len(data) // 2
-    topic = data[:middle].decode("utf-8", "replace")
-    LOOP.run_until_complete(_hear(topic, data[middle:], retain=bool(data and data[0] & 1)))
-
-
-async def _hear(topic: str, payload: bytes, *, retain: bool) -> None:
-    messages = [SimpleNamespace(topic=topic, payload=payload, retain=retain)]
-
-    async def come() -> Any:
-        while messages:
-            yield messages.pop()
-        raise _End
-
-    async def nothing(*_: object) -> None:
-        return
-
-    connection = SimpleNamespace(messages=come(), send=lambda *_, **__: None, room=nothing, unsubscribe=nothing)
-    with suppress(_End):
-        await _exporter()._listen(cast("Any", connection), ["opticd/leaf"])  # noqa: SLF001
-
-
-class _End(Exception):
-    pass
-
-
-def _handlers() -> list[tuple[Callable[[web.Request], Awaitable[object]], str]]:
-    if "handlers" not in _MADE:
-        from agent.state import Hub  # noqa: PLC0415
-        from exporters.http import make_server  # noqa: PLC0415
-        from exporters.routes import Routes  # noqa: PLC0415
-        from exporters.selfmetrics import SelfMetrics  # noqa: PLC0415
-
-        hub = Hub("leaf")
-        metrics = SelfMetrics(hub, version="1")
-        server = make_server(hub, config.Prometheus(), profile="full", self_metrics=metrics)
-        routes = Routes(server.services)
-        _MADE["handlers"] = [
-            (routes.page, "/page"), (routes.probe, "/probe"), (routes.port, "/api/v1/ports"),
-            (routes.summary, "/api/v1/summary"), (routes.alerts, "/api/v1/alerts"), (routes.discovery, "/sd"),
-        ]  # fmt: skip
-    return cast("Any", _MADE["handlers"])
-
-
-def _exporter() -> Any:
-    if "exporter" not in _MADE:
-        from agent.state import Hub  # noqa: PLC0415
-        from exporters.mqtt import MqttExporter  # noqa: PLC0415
-
-        _MADE["exporter"] = MqttExporter(Hub("leaf"), config.Mqtt(url="mqtt://x"), active=lambda: ())
-    return _MADE["exporter"]
-
-
-_MADE: dict[str, Any] = {}
-LOOP: Final = asyncio.new_event_loop()
-
-
-# -- the rest -----------------------------------------------------------------------------------------------------
-
-
-class _Line:
-    """A serial line that says what it likes, whatever it is asked."""
-
-    name = "fuzz"
-    timeout_s = 0.01
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-
-    def open(self, _baud: int) -> None: ...
-    def write(self, _data: bytes) -> None: ...
-    def flush(self) -> None: ...
-    def drain(self, _quiet_s: float) -> None: ...
-
-    def read(self, n: int, *, timeout_s: float = 0.0) -> bytes:  # noqa: ARG002
-        data, self._data = self._data[:n], self._data[n:]
-        return data
-
-    def ask(self, _data: bytes, n: int) -> bytes:
-        answer = self.read(n)
-        if len(answer) == n:
-            return answer
-        raise ShortRead("short") if answer else BusTimeout("nothing")
-
-
-def serial(data: bytes) -> None:
-    """Answers of a bridge."""
-    bridges = (I2cDriver(), BusPirate(), Sc18im700(sleep=lambda _s: None))
-    bridge = bridges[data[0] % 3 if data else 0]
-    n = data[1] if len(data) > 1 else 1
-    found = bridge.transfer(cast("Any", _Line(data[2:])), 0x50, b"\x00", n)
-    if len(found) != n:
-        raise AssertionError(f"{len(found)} bytes for {n}")
-
-
-def settings(data: bytes) -> None:
-    """A config file."""
-    config.parse(data.decode("utf-8", "replace"), name="fuzz")
-
-
-TARGETS: Final[dict[str, Target]] = {
-    "registers": registers, "images": saved, "snmp": snmp, "netlink": links, "serial": serial,
-    "config": settings, "http": http, "mqtt": mqtt,
-}  # fmt: skip
-
-
-def seeds(target: str) -> list[bytes]:
-    """Good inputs to begin with."""
-    match target:
-        case "registers":
-            return [bytes((number, 0, 14, 2, 0x80, 0)) for number in range(len(PRODUCTS))]
-        case "images":
-            found: list[bytes] = []
-            for name in ("sfp-10g-lr", "qsfp28-100g-cwdm4", "qsfpdd-400g-fr4"):
-                memory = _image(name)
-                found.append(json.dumps(images.to_document(memory)).encode())
-                lower = memory.get(Span(0, 128)) or b""
-                rows = [f"{at:04x}: {lower[at : at + 16].hex(' ')}" for at in range(0, 128, 16)]
-                found += [lower * 2, lower * 4, "\n".join(rows).encode()]
-            return found
-        case "snmp":
-            pair = ber.encode_varbind((1, 3, 6, 1, 2), ber.encode_integer(7))
-            reply = ber.encode_pdu(0xA2, 1, 0, 0, pair)
-            return [Community("public").wrap(1, reply)]
-        case "netlink":
-            body = b"\0\0\1\0" + (2).to_bytes(4, "little") + b"\1\0\0\0\0\0\0\0" + b"\x09\0\3\0eth0\0\0\0\0"
-            return [netlink.HEADER.pack(16 + len(body), 16, 0, 0, 0) + body]
-        case "serial":
-            return [b"\0\2\x31\x31\0\0\x55", b"\1\4\1\1\1abcdI2C1", b"\2\2ab\xf0"]
-        case "config":
-            text = (ROOT / "systemd" / "opticd.toml").read_bytes()
-            return [text, b'[[source]]\ntype = "snmp"\ntargets = ["a=b:1"]\n', b'[[rule]]\nname = "x"\nabove = 1\n']
-        case "http":
-            return [b"application/openmetrics-text;q=0.5,*/*;q=0.1", b"gzip;q=0, br", b"Basic YTpi", b"Ethernet0"]
-        case _:
-            return [b"opticd/leaf/statusoffline0000000", b"opticd/leaf/alert/x{}{}{}{}{}{}{}{}"]
+MOST_BYTES: Final = 4096
+KEPT_BYTES: Final = 24_000
+"""Of each target, in the repository: those that reach new lines, the shortest first."""
+KEPT_LEAST: Final = 24
+"""Inputs, where there are so many."""
+PRODUCT: Final = tuple(str(ROOT / package) for package in ("agent", "drivers", "exporters"))
+Line = tuple[str, int]
 
 
 def run_one(target: str, arguments: list[str]) -> None:
     """Fuzz in this process until libFuzzer says so."""
-
-    def test(data: bytes) -> None:
-        with suppress(OpticError):
-            TARGETS[target](data)
-
-    atheris.Setup([sys.argv[0], *arguments], test)
+    atheris.Setup([sys.argv[0], *arguments], lambda data: fuzz_targets.run(target, data))
     atheris.Fuzz()
 
 
+def corpus(target: str) -> Path:
+    """A folder with everything that is known to be good to begin with; what is found is added to it."""
+    folder = BUILD / target
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, data in enumerate([*fuzz_targets.seeds(target), *fuzz_targets.kept(target)]):
+        (folder / f"seed{number}").write_bytes(data)
+    return folder
+
+
+def fuzz(target: str, seconds: str) -> tuple[str, bool]:
+    """Executions, and whether it crashed; each in a process of its own."""
+    finds = BUILD / "finds"
+    finds.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(
+        [
+            sys.executable, __file__, "--one", target, str(corpus(target)), f"-max_total_time={seconds}",
+            "-timeout=10", "-rss_limit_mb=1024", f"-artifact_prefix={finds}/{target}-", "-print_final_stats=1",
+            f"-max_len={MOST_BYTES}",
+        ],
+        check=False, capture_output=True, text=True, errors="replace", timeout=float(seconds) * 3 + 120,
+    )  # fmt: skip
+    executions = re.search(r"number_of_executed_units: (\d+)", done.stderr)
+    if done.returncode:
+        print("\n".join(done.stderr.splitlines()[-40:]), file=sys.stderr)
+    return executions[1] if executions else "?", done.returncode != 0
+
+
+def keep(target: str) -> None:
+    """Make the kept corpus: each input, the shortest first, that reaches lines which none before it reached."""
+    found = (path.read_bytes() for path in corpus(target).iterdir())
+    inputs = sorted({*found}, key=lambda data: (len(data), data))
+    reached: set[Line] = set()
+    chosen: list[bytes] = []
+    others: list[bytes] = []
+    room = KEPT_BYTES
+    for data in inputs:
+        new = _lines(target, data) - reached
+        if new and len(data) <= room:
+            reached |= new
+            room -= len(data)
+            chosen.append(data)
+        else:
+            others.append(data)
+    chosen += others[: max(0, KEPT_LEAST - len(chosen))]  # no new lines, but atheris saw something new in them
+    fuzz_targets.keep(target, chosen)
+    print(f"{target}: {len(chosen)} of {len(inputs)} inputs, {sum(map(len, chosen))} bytes, {len(reached)} lines")
+
+
+def _lines(target: str, data: bytes) -> set[Line]:
+    """Lines of the product that an input reaches."""
+    found: set[Line] = set()
+
+    def trace(frame: FrameType, event: str, _: object) -> Callable[..., Any] | None:
+        if not frame.f_code.co_filename.startswith(PRODUCT):
+            return None
+        if event == "line":
+            found.add((frame.f_code.co_filename, frame.f_lineno))
+        return trace
+
+    sys.settrace(trace)
+    try:
+        fuzz_targets.run(target, data)
+    finally:
+        sys.settrace(None)
+    return found
+
+
 def main() -> int:
-    """Each target in a process of its own; a table."""
+    """A table, or the corpus."""
     if sys.argv[1:2] == ["--one"]:
         run_one(sys.argv[2], sys.argv[3:])
         return 0
+    if sys.argv[1:2] == ["--keep"]:
+        for target in sys.argv[2:] or fuzz_targets.TARGETS:
+            keep(target)
+        return 0
     seconds = sys.argv[1] if len(sys.argv) > 1 else "15"
-    finds = BUILD / "finds"
-    finds.mkdir(parents=True, exist_ok=True)
-    found = 0
+    crashes = 0
     print("| parser | executions | seconds | crashes |\n|---|---|---|---|")
-    for target in sys.argv[2:] or TARGETS:
-        corpus = BUILD / target
-        corpus.mkdir(parents=True, exist_ok=True)
-        for number, data in enumerate(seeds(target)):
-            (corpus / f"seed{number}").write_bytes(data)
-        done = subprocess.run(
-            [
-                sys.executable, __file__, "--one", target, str(corpus), f"-max_total_time={seconds}", "-timeout=10",
-                "-rss_limit_mb=1024", f"-artifact_prefix={finds}/{target}-", "-print_final_stats=1",
-                "-max_len=4096",
-            ],
-            check=False, capture_output=True, text=True, errors="replace", timeout=float(seconds) * 3 + 120,
-        )  # fmt: skip
-        executions = re.search(r"number_of_executed_units: (\d+)", done.stderr)
-        crashed = done.returncode != 0
-        found += crashed
-        print(f"| {target} | {executions[1] if executions else '?'} | {seconds} | {int(crashed)} |", flush=True)
-        if crashed:
-            print("\n".join(done.stderr.splitlines()[-40:]), file=sys.stderr)
-    return 1 if found else 0
+    for target in sys.argv[2:] or fuzz_targets.TARGETS:
+        executions, crashed = fuzz(target, seconds)
+        crashes += crashed
+        print(f"| {target} | {executions} | {seconds} | {int(crashed)} |", flush=True)
+    return 1 if crashes else 0
 
 
 if __name__ == "__main__":
