@@ -23,7 +23,7 @@ from drivers.snmp.source import SnmpSource
 from drivers.snmp.targets import Target, load_targets, owner, parse_shard, parse_target, share
 from drivers.snmp.watch import Pace
 from fakes.snmp_agent import Agent, Behaviour, Tables
-from fakes.snmp_recording import TIMETICKS, Row
+from fakes.snmp_recording import COUNTER32, TIMETICKS, Row
 from fakes.snmp_tables import ENTITY, SENSOR, SYSTEM, Port, switch
 from fakes.snmp_usm import AgentUser
 
@@ -208,6 +208,38 @@ async def test_links_between_polls(bench: Bench) -> None:
     assert bench.hub.devices["leaf-1"].ports["Ethernet1"].link.transitions == 2  # type: ignore[union-attr]  # it is there
     second = [event for event in bench.of(LinkEvent) if event.port == "Ethernet2"]
     assert [(event.up, event.cause) for event in second] == [(False, DownCause.UNINTENTIONAL)]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        (1, 3, 6, 1, 4, 1, 30065, 3, 15, 1, 1, 1, 8),  # aristaIfOperStatusChanges
+        (1, 3, 6, 1, 4, 1, 9, 9, 276, 1, 1, 2, 1, 4),  # cieIfCarrierTransitionCount
+        (1, 3, 6, 1, 4, 1, 9, 2, 2, 1, 1, 21),  # locIfCarTrans
+    ],
+)
+async def test_flaps_between_polls_are_in_the_vendors_counter(bench: Bench, column: tuple[int, ...]) -> None:
+    """IfLastChange tells of one bounce at most; the counter tells of three."""
+    agent = await bench.add("leaf-1", {1: Port(optic(), last_change=500), 2: Port(optic(), last_change=500)})
+    agent.tables.set(Row((*column, 1), COUNTER32, 40), Row((*column, 2), COUNTER32, 2))
+    await bench.start()
+    await bench.until(lambda: len(bench.of(Reading)) >= 4)
+    bounced = switch({1: Port(optic(), last_change=900), 2: Port(optic(), last_change=500)}, up_time=100_500)
+    agent.tables.replace([*bounced, Row((*column, 1), COUNTER32, 46), Row((*column, 2), COUNTER32, 2)])
+    await bench.until(lambda: bool(bench.of(LinkEvent)))
+    assert {event.port for event in bench.of(LinkEvent)} == {"Ethernet1"}
+    assert bench.hub.devices["leaf-1"].ports["Ethernet1"].link.transitions == 6  # type: ignore[union-attr]  # it is there
+
+
+async def test_a_counter_that_is_0_for_ever_counts_nothing(bench: Bench) -> None:
+    agent = await bench.add("leaf-1", {1: Port(optic(), last_change=500)})
+    counter = Row((1, 3, 6, 1, 4, 1, 30065, 3, 15, 1, 1, 1, 8, 1), COUNTER32, 0)
+    agent.tables.set(counter)
+    await bench.start()
+    await bench.until(lambda: len(bench.of(Reading)) >= 2)
+    agent.tables.replace([*switch({1: Port(optic(), last_change=900)}, up_time=100_500), counter])
+    await bench.until(lambda: len(bench.of(LinkEvent)) >= 2)  # ifLastChange tells
+    assert bench.hub.devices["leaf-1"].ports["Ethernet1"].link.transitions == 2  # type: ignore[union-attr]  # it is there
 
 
 async def test_an_administrator_is_told_from_a_fault(bench: Bench) -> None:

@@ -15,7 +15,7 @@ from agent.quantities import FLAGS, Flag, Quantity
 from drivers.snmp import tables as std
 from drivers.snmp.ber import Oid
 from drivers.snmp.columns import TableMapper
-from drivers.snmp.ports import FlagSlot, PortMap
+from drivers.snmp.ports import FlagSlot, LinkColumns, PortMap
 from drivers.snmp.rules import Mib
 from drivers.snmp.sensors import SensorMapper
 from drivers.snmp.slots import Place, Slot
@@ -72,7 +72,6 @@ def build(
     `every_interface` adds bare ports, `keep` those of them that had an optic before.
     """
     number_of = _Columns()
-    links = (number_of(std.IF_ADMIN), number_of(std.IF_OPER), number_of(std.IF_LAST_CHANGE))
     interfaces = Interfaces(tables)
     entities = Entities(tables, interfaces)
     ports: dict[int | str, _Port] = {}
@@ -87,6 +86,12 @@ def build(
         return port
 
     order = sorted(mibs, key=lambda mib: (-mib.match(system), mib.name))
+    links = LinkColumns(
+        number_of(std.IF_ADMIN),
+        number_of(std.IF_OPER),
+        number_of(std.IF_LAST_CHANGE),
+        _counter(order, tables, number_of),
+    )
     for mib in order:
         for table in mib.table:
             mapper = TableMapper(
@@ -122,6 +127,12 @@ def build(
     )  # fmt: skip
 
 
+def _counter(order: Iterable[Mib], tables: Tables, number_of: _Columns) -> int:
+    """The column that counts changes of the links, -1 for none; one that is 0 everywhere counts nothing."""
+    columns = (mib.link_counter for mib in order if mib.link_counter is not None)
+    return next((number_of(column) for column in columns if any(tables[column].values())), -1)
+
+
 def _merge(module: Module, more: Module) -> None:
     for key, value in more.items():
         module.setdefault(key, value)  # type: ignore[misc]  # both are Modules
@@ -154,7 +165,7 @@ def _finish(
     order: Sequence[Mib],
     interfaces: Interfaces,
     entities: Entities,
-    links: tuple[int, int, int],
+    links: LinkColumns,
     tables: Tables,
     columns: tuple[Oid, ...],
 ) -> DeviceMap:

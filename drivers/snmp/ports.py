@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from agent import quantities as q
 from agent.model import Bounds, LaneFlags, Link, Module, Reading, Trouble
@@ -17,6 +17,15 @@ _UP: Final = 1
 
 Key = tuple[Quantity, int]
 """Quantity and lane, 0 for the whole port."""
+
+
+class LinkColumns(NamedTuple):
+    """Numbers of the columns that tell of a link; `changes` -1: nobody counts them."""
+
+    admin: int
+    oper: int
+    last_change: int
+    changes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +72,7 @@ class PortMap:
     thresholds: Mapping[Quantity, Bounds]
     slots: tuple[Slot, ...]
     flags: tuple[FlagSlot, ...]
-    links: tuple[int, int, int]
-    """Numbers of the columns ifAdminStatus, ifOperStatus and ifLastChange."""
+    links: LinkColumns
     troubles: tuple[Trouble, ...] = ()
 
     def cells(self, columns: Sequence[Column | None]) -> Cells:
@@ -140,7 +148,8 @@ class PortMap:
         link = self.static_link()
         if self.interface is None:
             return link
-        admin, oper, _ = (_cell(columns, number, self.if_index) for number in self.links)
+        admin = _cell(columns, self.links.admin, self.if_index)
+        oper = _cell(columns, self.links.oper, self.if_index)
         if oper is not None:
             link["oper_up"] = oper == _UP
         if admin is not None:
@@ -163,7 +172,13 @@ class PortMap:
 
     def last_change(self, columns: Sequence[Column | None]) -> int | None:
         """ifLastChange, in hundredths of a second of sysUpTime."""
-        return _cell(columns, self.links[2], self.if_index) if self.interface is not None else None
+        return _cell(columns, self.links.last_change, self.if_index) if self.interface is not None else None
+
+    def changes(self, columns: Sequence[Column | None]) -> int | None:
+        """How often the link changed, by the vendor's own counter."""
+        if self.links.changes < 0 or self.interface is None:
+            return None
+        return _cell(columns, self.links.changes, self.if_index)
 
     def _lane_flags(self, columns: Sequence[Column | None]) -> dict[Flag, LaneFlags]:
         masks: dict[Flag, tuple[int, int]] = {}

@@ -28,11 +28,13 @@ class Mib(Rule):
     """How many numbers behind the prefix name the model: its tables (`entry = "*.…"`) lie below them."""
     table: tuple[Table, ...] = ()
     sensors: Sensors | None = None
+    link_counter: DottedOid | None = None
+    """A column by ifIndex that counts every change of ifOperStatus, up and down."""
 
     @model_validator(mode="after")
     def _something(self) -> Self:
-        if not self.table and self.sensors is None:
-            raise ValueError("a MIB needs a [[table]] or [sensors]")
+        if not self.table and self.sensors is None and self.link_counter is None:
+            raise ValueError("a MIB needs a [[table]], [sensors] or 'link_counter'")
         if bool(self.model_numbers) != any(table.entry[0] == MODEL for table in self.table):
             raise ValueError("'model_numbers' and tables whose entry begins with '*.' belong together")
         return self
@@ -54,8 +56,9 @@ class Mib(Rule):
     @property
     def entries(self) -> tuple[Oid, ...]:
         """The tables that show, by answering, that a device has this MIB."""
-        own = (self.sensors.entry,) if self.sensors else ()
-        return own + tuple(table.entry for table in self.table)
+        sensors = (self.sensors.entry,) if self.sensors else ()
+        counter = (self.link_counter,) if self.link_counter else ()
+        return sensors + counter + tuple(table.entry for table in self.table)
 
     @property
     def needs_entities(self) -> bool:
@@ -69,6 +72,8 @@ class Mib(Rule):
             yield from table.columns
         if self.sensors is not None:
             yield from self.sensors.columns
+        if self.link_counter is not None:
+            yield self.link_counter
 
     def match(self, system: Oid) -> int:
         """Length of the longest prefix that fits this sysObjectID, 0 when none does."""

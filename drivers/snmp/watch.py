@@ -298,9 +298,12 @@ class Watch:
         changed = None
         if mark and answer.up_time is not None and mark <= answer.up_time:
             changed = now - (answer.up_time - mark) / 100
+        changes = port.changes(answer.columns)
         observation = Observation(
             up=link["oper_up"],
             admin_up=link.get("admin_up", True),
+            carrier_up_count=changes,
+            carrier_down_count=None if changes is None else 0,  # the counter has both edges
             mark=mark,
             if_index=port.if_index,
             epoch=answer.epoch,
