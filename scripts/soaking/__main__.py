@@ -120,7 +120,9 @@ def run(arguments: argparse.Namespace, folder: Path) -> judge.Verdict:
     judge.judge_cadence(told, fate, samples, verdict)
     judge.judge_messages(events, fate, verdict)
     settled_s = KEPT_POLLS * arguments.interval / arguments.speed + 60.0
-    judge.judge_growth(samples, speed=arguments.speed, settled_s=settled_s, verdict=verdict)
+    judge.judge_growth(
+        samples, speed=arguments.speed, settled_s=settled_s, verdict=verdict, least_mib=arguments.growth
+    )
     return verdict
 
 
@@ -170,6 +172,7 @@ def main() -> int:
     parser.add_argument("--interval", type=float, default=300.0)
     parser.add_argument("--every", type=float, default=2.5)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--growth", type=float, default=1.0, help="MiB that a run may grow by in any case")
     parser.add_argument("--report", type=Path)
     parser.add_argument("--keep", type=Path, help="an empty folder for everything that the run leaves")
     arguments = parser.parse_args()

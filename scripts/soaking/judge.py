@@ -171,8 +171,10 @@ def judge_cadence(told: Mapping[str, Any], plan: Plan, samples: Sequence[Sample]
         verdict.say(f"ports with trouble: readings {len(others)}, median {statistics.median(others):.2f}")
 
 
-def judge_growth(samples: Sequence[Sample], *, speed: float, settled_s: float, verdict: Verdict) -> None:
-    """Memory, descriptors and threads, once histories are full."""
+def judge_growth(
+    samples: Sequence[Sample], *, speed: float, settled_s: float, verdict: Verdict, least_mib: float = 1.0
+) -> None:
+    """Memory, descriptors and threads, once histories are full. Growth of `least_mib` in all says nothing."""
     start = samples[0].time
     rest = [each for each in samples if each.time - start >= settled_s]
     settled = len(rest) >= 12
@@ -185,7 +187,7 @@ def judge_growth(samples: Sequence[Sample], *, speed: float, settled_s: float, v
         f"memory {samples[len(samples) // 20].rss_mib:.1f} MiB early, {rest[0].rss_mib:.1f} when histories are "
         f"full, {rest[-1].rss_mib:.1f} at the end, {max(each.rss_mib for each in samples):.1f} at most; slope "
         f"{slope:+.2f} MiB a simulated day over {days:.2f} days",
-        good=not settled or slope * days <= max(SLOPE_MIB_A_DAY * days, 1.0),
+        good=not settled or slope * days <= max(SLOPE_MIB_A_DAY * days, least_mib),
     )
     tenths = [samples[len(samples) * n // 10].rss_mib for n in range(10)]
     verdict.say(f"memory in MiB, at each tenth: {', '.join(f'{each:.1f}' for each in tenths)}")
