@@ -22,6 +22,7 @@ from tests.test_snmp_rules import (
     interface,
     near,
     sensor,
+    threshold,
 )
 
 HP = f"{E}.11.2.14.11.5.1.82.1.1.1.1"
@@ -205,6 +206,17 @@ def test_temperature_and_voltage_of_a_list_are_the_modules() -> None:
 
 
 # Sensors by entity
+
+
+def test_limits_of_sensors_sent_as_unsigned_are_negative() -> None:
+    rows = interface(9, "Ethernet1/1") | sensor(
+        5, "Ethernet1/1 Transceiver Receive Power Sensor", 14, -3, table=CISCO
+    )
+    rows |= threshold(5, (20, 1, 2**32 - 18), (10, 1, 2**32 - 14), (10, 3, 1), (20, 3, 3))
+    assert dict(device(rows)["Ethernet1/1"].thresholds[q.RX_POWER]) == {
+        "high_alarm": near(dbm(3)), "high_warning": near(dbm(1)),
+        "low_warning": near(dbm(-14)), "low_alarm": near(dbm(-18)),
+    }  # fmt: skip
 
 
 def test_the_temperatures_of_a_card_with_one_optic_are_not_the_optics() -> None:

@@ -8,6 +8,7 @@ from typing import Final
 from drivers.snmp import ber
 from drivers.snmp.ber import Oid, Value
 from drivers.snmp.errors import Malformed
+from drivers.snmp.units import signed
 
 Column = Mapping[Oid, Value]
 """Values by index."""
@@ -54,12 +55,12 @@ class Tables:
         return self._columns.get(column, {})
 
     def number(self, column: Oid, row: Oid) -> int | None:
-        """An integer, also one that the agent writes as text."""
+        """An Integer32, also one that the agent writes as text or as unsigned."""
         value = self._columns.get(column, {}).get(row)
         if isinstance(value, bytes):
             text = clean(value)
             return int(text) if re.fullmatch(r"[+-]?\d+", text) else None
-        return value
+        return None if value is None else signed(value)
 
     def text(self, column: Oid, row: Oid) -> str:
         """A text without padding; empty when there is none."""
