@@ -76,7 +76,7 @@ def _of_unit() -> dict[str, str]:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """What a daemon gets that was installed: its unit's variables, compiled modules, the driver of the benchmark."""
+    """What a daemon gets that was installed: the unit's variables, compiled modules, the bench driver."""
     info = folder / "path" / "opticd_bench-0.dist-info"
     info.mkdir(parents=True, exist_ok=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: opticd-bench\nVersion: 0\n")
