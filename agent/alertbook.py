@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from agent.alerts import Alerts
+from agent.alerts import QUIET, Alerts
 from agent.alertsave import dump, restore
 from agent.clock import HOST
 from agent.engines import Engines
@@ -124,7 +124,9 @@ class AlertBook:
             self._regroup = True
             self._wake.set()
         begun = time.perf_counter()
-        self._raise(self.engine.judge(event, self._clock()))
+        said = self.engine.judge(event, self._clock())
+        if said is not QUIET:
+            self._raise(said)
         self._hub.stages.rules.add(time.perf_counter() - begun)
 
     def _on_failure(self, event: PollFailed) -> None:

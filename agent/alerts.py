@@ -31,6 +31,7 @@ from agent.rules import Count, FecCounter, Figure, Gate, Happening, Limit, Rule
 from agent.showing import Showing
 
 NO_LANES: Final[Mapping[int, float]] = {}
+QUIET: Final[list[AlertEvent]] = []
 PULLED_S: Final = 10.0
 """A link falls at once when its module is pulled; that it is gone is known some polls later."""
 MOST_KINDS: Final = 1024
@@ -56,7 +57,7 @@ class Alerts:
     # ---- what happens -------------------------------------------------------------------------------------
 
     def judge(self, reading: Reading, at: Instant) -> list[AlertEvent]:
-        """A good reading of a port."""
+        """A good reading of a port. `QUIET` is nearly always the answer: nothing to say, and no deadline moved."""
         port = self._port(reading.device, reading.port)
         judge = port.judge
         if judge is None or port.thresholds is not reading.thresholds:
@@ -72,7 +73,7 @@ class Alerts:
         news = reading.vdm is not port.vdm or reading.lasers is not port.lasers or bool(reading.fec)
         if port.had_module and not port.failures and not port.measured and port.calm and judge.quiet(reading):
             if not news:
-                return []
+                return QUIET
             findings = judge.slow_findings(reading, port.facts, port.fec)
         else:
             live = {name for name, _ in port.live}
