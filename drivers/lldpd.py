@@ -9,8 +9,11 @@ Device document: lldpcli(8), `-f json0`; IEEE 802.1AB.
 """
 
 import asyncio
+import contextlib
 import logging
+import os
 import re
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final
@@ -151,7 +154,10 @@ class Lldpd:
             raise DriverError(f"lldpcli: no answer within {ANSWER_S:.0f} s") from None
         finally:
             if process.returncode is None:
-                process.kill()
+                with contextlib.suppress(
+                    ProcessLookupError
+                ):  # not by `kill`: that would take asyncio its exit code
+                    os.kill(process.pid, signal.SIGKILL)
                 await process.wait()
         if process.returncode:
             line = _STAMP.sub("", said.decode("utf-8", "replace").strip().partition("\n")[0])
