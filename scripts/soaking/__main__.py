@@ -114,8 +114,7 @@ def run(arguments: argparse.Namespace, folder: Path) -> judge.Verdict:
             verdict.say(f"no report:\n{said[-3000:]}", good=False)
             return verdict
         told = json.loads(report.read_text(encoding="utf-8"))
-        output, events = gather(told, subscriber, prometheus, arguments)
-    verdict.say(f"scrapes {output.scrapes[0]}, failed {output.scrapes[1]}")
+        output, events = gather(told, subscriber, prometheus, arguments, verdict)
     judge.judge_faults(fate, output, (told["born"], told["started"]), verdict)
     judge.judge_cadence(told, fate, samples, verdict)
     judge.judge_messages(events, fate, verdict)
@@ -131,6 +130,7 @@ def gather(
     subscriber: peers.Subscriber,
     prometheus: peers.Prometheus,
     arguments: argparse.Namespace,
+    verdict: judge.Verdict,
 ) -> tuple[judge.Output, list[dict[str, object]]]:
     """What the peers know."""
     events = list(subscriber.events())
@@ -145,7 +145,9 @@ def gather(
     minutes = arguments.minutes + 3
     output.errors = prometheus.counters("xcvr_poll_errors_total", label="reason", minutes=minutes)
     output.discarded = prometheus.counters("xcvr_discarded_samples_total", label="reason", minutes=minutes)
-    output.scrapes = prometheus.scrapes(minutes=minutes)
+    scrapes = prometheus.scrapes(minutes=minutes)
+    output.scraped = [step.time for step in scrapes if step.value]
+    verdict.say(f"scrapes {len(scrapes)}, failed {len(scrapes) - len(output.scraped)}")
     for name in (*plan.SWAPS, *plan.LINKS, "xcvr_poll_overruns_total"):
         output.counters[name] = prometheus.counters(name, label="reason", minutes=minutes)
     return output, events

@@ -14,6 +14,8 @@ from scripts.soaking.plan import Injected, Plan
 Counters = Mapping[tuple[str, str], Sequence[Step]]
 SLOPE_MIB_A_DAY = 1.0
 LATE_SCRAPE_S = 45.0
+SHORTLY_S = 20.0
+"""A fault can be seen in a scrape that came so long before the end of the time that it has."""
 STARVED = 0.5
 """Threads that together wait for a CPU for so much of the time do not run when they should."""
 TOO_POOR = 0.5
@@ -49,7 +51,8 @@ class Output:
     errors: Counters = field(default_factory=dict[tuple[str, str], Sequence[Step]])
     discarded: Counters = field(default_factory=dict[tuple[str, str], Sequence[Step]])
     counters: dict[str, Counters] = field(default_factory=dict[str, Counters])
-    scrapes: tuple[int, int] = (0, 0)
+    scraped: list[float] | None = None
+    """When a scrape succeeded; None: nobody looked."""
 
 
 @dataclass(slots=True)
@@ -120,9 +123,14 @@ def judge_faults(plan: Plan, output: Output, start: tuple[float, float], verdict
     """A table of kinds; every fault has to be found. `start`: when the switch began, earliest and latest."""
     shown: dict[str, Counter[str]] = defaultdict(Counter)
     missing: list[str] = []
+    unseen = 0
     for one in plan.injected:
         begin, end = start[0] + one.at_s - 1.0, start[1] + one.until_s
         how = found(one, output, begin, end)
+        if not how and output.scraped is not None and not one.kind.rules:
+            last = [at for at in output.scraped if end - SHORTLY_S <= at <= end + LATE_SCRAPE_S]
+            how = "" if last else "not scraped"
+            unseen += not last
         shown[one.kind.name][how or "NOT FOUND"] += 1
         if not how:
             missing.append(f"{one.kind.name} at {one.port} after {one.at_s:.0f} s")
@@ -131,8 +139,11 @@ def judge_faults(plan: Plan, output: Output, start: tuple[float, float], verdict
         said = ", ".join(f"{way} {count}" for way, count in ways.most_common())
         verdict.say(f"| {name} | {ways.total()} | {said} |")
     verdict.say("")
+    seen = len(plan.injected) - unseen
     verdict.say(
-        f"faults injected {len(plan.injected)}, found {len(plan.injected) - len(missing)}", good=not missing
+        f"faults injected {len(plan.injected)}, of which {unseen} could not be seen since no scrape came "
+        f"through at the time; of the others found {seen - len(missing)} of {seen}",
+        good=not missing,
     )
     for each in missing[:20]:
         verdict.say(f"  not found: {each}")

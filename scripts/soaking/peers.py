@@ -151,10 +151,10 @@ class Prometheus(_Program):
             found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
             return found
 
-    def scrapes(self, *, minutes: float) -> tuple[int, int]:
-        """How many there were, and how many of them failed."""
-        results = [value for row in self.query(f"up[{round(minutes)}m]") for _, value in row["values"]]
-        return len(results), results.count("0")
+    def scrapes(self, *, minutes: float) -> list[Step]:
+        """All of them: 1 for those that succeeded."""
+        rows = self.query(f"up[{round(minutes)}m]")
+        return [Step(float(at), float(value)) for row in rows for at, value in row["values"]]
 
     def counters(self, name: str, *, label: str, minutes: float) -> dict[tuple[str, str], list[Step]]:
         """All samples of a counter, by port (or bus) and its other label ("" for none)."""

@@ -71,7 +71,7 @@ KINDS: Final = (
         families=("cmis",), optical=True,
     ),
     Kind(
-        "unplugged and plugged again", ({"kind": "pull"}, {"kind": "insert", "at_s": 14.0}), 20.0,
+        "unplugged and plugged again", ({"kind": "pull"}, {"kind": "insert", "at_s": 20.0}), 26.0,
         rules=("module_absent",),
     ),
     Kind(
@@ -120,7 +120,7 @@ KINDS: Final = (
         counters=("xcvr_poll_overruns_total",), of_bus=True,
     ),
     Kind(
-        "bus hangs", ({"kind": "hang", "down_s": 14.0},), 16.0, errors=("bus_hung",), of_bus=True, alone=True,
+        "bus hangs", ({"kind": "hang", "down_s": 20.0},), 22.0, errors=("bus_hung",), of_bus=True, alone=True,
     ),
 )  # fmt: skip
 """The fault matrix as far as it happens at modules, cages, fibres and buses."""
