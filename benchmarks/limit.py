@@ -40,7 +40,9 @@ class Shares:
     threads: float
     to_thread: float
     jobs: float
-    """The buses of opticd as the poller runs them, three reads a poll and nothing done with them: as the peers."""
+    """The worker threads of opticd, three reads a job and nothing done with them: as the peers."""
+    polls: float
+    """The same with the poller's schedule before them: which port is next, and its timing published."""
     refreshes: float
     """The whole daemon's work behind every two reads."""
 
@@ -75,6 +77,28 @@ async def to_thread(seconds: float) -> float:
             count += 1
 
     await asyncio.gather(*(work() for _ in range(BUSES)))
+    return count / seconds / LIMIT
+
+
+async def jobs(seconds: float) -> float:
+    """The thread of each bus, one crossing of the event loop for three reads."""
+    count = 0
+    end = time.perf_counter() + seconds
+    pool = WorkerPool()
+
+    def reads() -> None:
+        for _ in range(3):
+            time.sleep(READ_S)
+
+    async def work(bus: int) -> None:
+        nonlocal count
+        worker = pool.worker(str(bus))
+        while time.perf_counter() < end:
+            await worker.run(reads)
+            count += 3
+
+    await asyncio.gather(*(work(bus) for bus in range(BUSES)))
+    await pool.stop()
     return count / seconds / LIMIT
 
 
@@ -115,13 +139,13 @@ class _Owner:
         """Nobody waits for it."""
 
 
-async def jobs(seconds: float) -> float:
-    """The thread of each bus, one crossing of the event loop for three reads, the next poll sent before."""
-    owner, pool, polls = _Owner(), WorkerPool(), 0
+async def polls(seconds: float) -> float:
+    """The buses as the poller runs them: the next poll is sent while one is on its way."""
+    owner, pool, count = _Owner(), WorkerPool(), 0
 
     def polled(_: PollTiming) -> None:
-        nonlocal polls
-        polls += 1
+        nonlocal count
+        count += 1
 
     owner.hub.subscribe(PollTiming, polled)
     start = asyncio.get_running_loop().time()
@@ -133,9 +157,9 @@ async def jobs(seconds: float) -> float:
             bus.ports.append(PortTurn(cast("PortJob", _Reads(f"{number}-{port}")), slot))
         tasks.append(asyncio.create_task(bus.run(pool.worker(bus.name))))
     await asyncio.sleep(0.5)
-    before, begun = polls, time.perf_counter()
+    before, begun = count, time.perf_counter()
     await asyncio.sleep(seconds)
-    rate = READS * (polls - before) / (time.perf_counter() - begun)
+    rate = READS * (count - before) / (time.perf_counter() - begun)
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)
@@ -193,6 +217,7 @@ def measure(*, seconds: float) -> Shares:
         threads(seconds),
         asyncio.run(to_thread(seconds)),
         asyncio.run(jobs(seconds)),
+        asyncio.run(polls(seconds)),
         asyncio.run(refreshes(seconds)),
     )
 
