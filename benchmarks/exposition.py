@@ -1,10 +1,12 @@
-"""Scrapes of 512 modules x 100 samples: opticd, prometheus_client and (when installed) node_exporter in one run.
+"""Scrapes of 512 modules x 100 samples: opticd, prometheus_client, client_golang and node_exporter in one run.
 
     python -m benchmarks.exposition [--scrapes 15] [--json FILE]
 
-Each server runs in a process of its own. "new values": opticd and prometheus_client get every value anew once a
-second, and a scrape comes every 1.3 s, as a real one comes after new polls. "same values": nothing changes, and
-scrapes follow each other. node_exporter serves the same text as a file, which it parses for every scrape.
+Each server runs in a process of its own, and is asked over HTTP. "new values": every value is another one once a
+second, and a scrape comes every 1.3 s, as a real one comes after new polls: what opticd renders for it, in a
+poll or in the scrape, is timed as a scraper sees it. "same values": nothing changes, and scrapes follow each other.
+"10 at once": ten scrapers without a pause, while values change. node_exporter serves the same text as a file, which
+it parses for every scrape. Peers that are not there are left out, which is said.
 """
 
 import argparse
@@ -32,6 +34,7 @@ from agent.config import Prometheus
 from agent.model import Reading
 from agent.state import Hub
 from agent.version import __version__
+from benchmarks import golang
 from benchmarks.scraping import Scraper, crowd, free_port, paced
 from benchmarks.synthetic import Switch
 from exporters.exposition import Exposition
@@ -42,6 +45,9 @@ from exporters.tables import gzip_of
 PORTS: Final = 512
 DEVICE: Final = "leaf-17"
 PACE_S: Final = 1.3
+CROWD: Final = 10
+_TURNS: Final = 4
+"""Values take turns."""
 
 
 @dataclass
@@ -60,7 +66,7 @@ class Row:
 
 def versions() -> list[list[Reading]]:
     """Some refreshes of the whole switch, each with other values."""
-    return [list(Switch(ports=PORTS, bare=True, seed=seed).readings(1.0 + seed)) for seed in range(4)]
+    return [list(Switch(ports=PORTS, bare=True, seed=seed).readings(1.0 + seed)) for seed in range(_TURNS)]
 
 
 async def serve_opticd(port: int, *, changing: bool) -> None:
@@ -80,7 +86,7 @@ async def serve_opticd(port: int, *, changing: bool) -> None:
         while True:
             turn += 1
             for at in range(0, PORTS, 4):
-                for reading in switches[turn % 4][at : at + 4] if changing else ():
+                for reading in switches[turn % _TURNS][at : at + 4] if changing else ():
                     hub.publish(replace(reading, time=time.time()))
                 await asyncio.sleep(4 / PORTS)
 
@@ -95,7 +101,7 @@ def serve_prometheus_client(port: int, *, changing: bool) -> None:
         turn += 1
         began = time.monotonic()
         if changing:
-            set_all(turn % 4)
+            set_all(turn % _TURNS)
         time.sleep(max(0.1, 1.0 - (time.monotonic() - began)))
 
 
@@ -141,12 +147,12 @@ def text_of(readings: Iterable[Reading]) -> bytes:
 
 
 @contextmanager
-def process(*command: str) -> Generator[subprocess.Popen[str]]:
-    """A server that says `ready`, ended with the block."""
+def process(*command: str, says_ready: bool = True) -> Generator[subprocess.Popen[str]]:
+    """A server, ended with the block."""
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
-        if command[0] == sys.executable:
+        if says_ready:
             server.stdout.readline()
         yield server
     finally:
@@ -165,12 +171,12 @@ def row(what: str, server: str, times: list[float], note: str = "") -> Row:
     )
 
 
-def late(port: int) -> str:
-    """How late opticd's event loop was at worst."""
+def late(port: int) -> float:
+    """Seconds that opticd's event loop was late by at worst, by what it says of itself."""
     _, body = Scraper(port).scrape()
     text = gzip.decompress(body).decode()
     lag = next(line for line in text.splitlines() if line.startswith("opticd_event_loop_lag_seconds "))
-    return f"event loop late by {float(lag.split()[1]) * 1e3:.0f} ms at worst"
+    return float(lag.split()[1])
 
 
 # ---- the run --------------------------------------------------------------------------------------------------
@@ -202,41 +208,86 @@ def rendering(repeat: int) -> Generator[Row]:
         exposition.render(DEVICE, most=PORTS)  # all of it, whether a scrape is expected or not
 
     for turn in range(1, repeat + 1):
-        refresh += cpu(partial(publish, switches[turn % 4]), 1)
+        refresh += cpu(partial(publish, switches[turn % _TURNS]), 1)
         joined += cpu(lambda: gzip_of(exposition.pieces(DEVICE, openmetrics=False)), 1)
     samples = exposition.series(DEVICE)
-    yield row("CPU of a refresh, every value new", "opticd", refresh, f"{samples} samples, rendering included")
+    yield row(
+        "CPU of a refresh, every value new",
+        "opticd",
+        refresh,
+        f"{samples} samples; rendered here, by prometheus_client in the scrape",
+    )
     yield row("CPU of joining and compressing it", "opticd", joined)
     registry, set_all = gauges()
-    yield row("CPU of a refresh, every value new", "prometheus_client", cpu(lambda: set_all(1), repeat))
-    yield row(
-        "CPU of joining and compressing it",
-        "prometheus_client",
-        cpu(lambda: gzip.compress(generate_latest(registry)), max(3, repeat // 3)),
-        "rendering included",
+    set_ = cpu(lambda: set_all(1), repeat)
+    compressed = cpu(lambda: gzip.compress(generate_latest(registry)), max(3, repeat // 3))
+    yield row("CPU of a refresh, every value new", "prometheus_client", set_)
+    yield row("CPU of joining and compressing it", "prometheus_client", compressed)
+    what = "CPU of both together"
+    yield row(what, "opticd", [sum(each) for each in zip(refresh, joined, strict=True)])
+    yield row(what, "prometheus_client", [sum(each) for each in zip(set_, compressed, strict=False)])
+
+
+def scraping(server: str, command: Callable[[int, bool], tuple[str, ...]], scrapes: int) -> Generator[Row]:
+    """The three cases for one server; `command` of a port, and whether values change."""
+    port = free_port()
+    with process(*command(port, True)):
+        yield row("scrape, new values", server, paced(port, scrapes, PACE_S))
+        yield row(f"scrape, {CROWD} at once", server, crowd(port, CROWD, 5 if server == "opticd" else 1))
+        if server == "opticd":
+            yield row(f"event loop late, {CROWD} at once", server, [late(port)], "at worst, while values change")
+    port = free_port()
+    with process(*command(port, False)):
+        yield row("scrape, same values", server, paced(port, scrapes, 0.0))
+
+
+def python_server(name: str, port: int, changing: bool) -> tuple[str, ...]:
+    """The command of one of this file's own servers."""
+    return (sys.executable, "-m", "benchmarks.exposition", "serve", name, str(port), str(int(changing)))
+
+
+def go_exporter(folder: Path, scrapes: int) -> Generator[Row]:
+    """Go's client_golang. Raises NotBuilt."""
+    program = str(golang.server())
+    files: list[str] = []
+    for number, readings in enumerate(versions()):
+        file = folder / f"{number}.txt"
+        file.write_bytes(text_of(readings))
+        files.append(str(file))
+    yield from scraping(
+        "client_golang", lambda port, changing: (program, str(port), str(int(changing)), *files), scrapes
     )
 
 
-def scraping(scrapes: int) -> Generator[Row]:
-    """Over loopback."""
+def node_exporter(folder: Path, scrapes: int) -> Generator[Row]:
+    """Its collector of text files."""
+    (folder / "all.prom").write_bytes(text_of(versions()[0]))
+    port = free_port()
+    command = ("prometheus-node-exporter", "--collector.disable-defaults", "--collector.textfile",
+               f"--collector.textfile.directory={folder}", f"--web.listen-address=127.0.0.1:{port}",
+               "--log.level=error")  # fmt: skip
+    with process(*command, says_ready=False):
+        time.sleep(1.0)
+        yield row("scrape, same values", "node_exporter", paced(port, max(5, scrapes // 3), 0.0))
+
+
+def measure(scrapes: int) -> tuple[list[Row], tuple[str, ...]]:
+    """Every row, and which peers are left out and why."""
+    rows = list(rendering(max(3, scrapes * 3 // 5)))
+    left_out: list[str] = []
     for server in ("opticd", "prometheus_client"):
-        for what, changing, pace_s in (("new values", "1", PACE_S), ("same values", "0", 0.0)):
-            port = free_port()
-            with process(sys.executable, "-m", "benchmarks.exposition", "serve", server, str(port), changing):
-                yield row(f"scrape, {what}", server, paced(port, scrapes, pace_s))
-                if changing == "1":
-                    times = crowd(port, 10, 5 if server == "opticd" else 1)
-                    yield row("scrape, 10 at once", server, times, late(port) if server == "opticd" else "")
+        rows += scraping(server, partial(python_server, server), scrapes)
+    with tempfile.TemporaryDirectory() as name:
+        try:
+            rows += go_exporter(Path(name), scrapes)
+        except golang.NotBuilt as exc:
+            left_out.append(str(exc))
     if shutil.which("prometheus-node-exporter"):
-        with tempfile.TemporaryDirectory() as folder:
-            Path(folder, "all.prom").write_bytes(text_of(versions()[0]))
-            port = free_port()
-            command = ("prometheus-node-exporter", "--collector.disable-defaults", "--collector.textfile",
-                       f"--collector.textfile.directory={folder}", f"--web.listen-address=127.0.0.1:{port}",
-                       "--log.level=error")  # fmt: skip
-            with process(*command):
-                time.sleep(1.0)
-                yield row("scrape, same values", "node_exporter", paced(port, max(5, scrapes // 3), 0.0))
+        with tempfile.TemporaryDirectory() as name:
+            rows += node_exporter(Path(name), scrapes)
+    else:
+        left_out.append("node_exporter: prometheus-node-exporter is not installed")
+    return rows, tuple(left_out)
 
 
 def table(rows: list[Row]) -> str:
@@ -260,9 +311,9 @@ def main() -> None:
         if server == "opticd":
             asyncio.run(serve_opticd(int(port), changing=changing == "1"))
         serve_prometheus_client(int(port), changing=changing == "1")
-    rows = [*rendering(arguments.scrapes), *scraping(arguments.scrapes)]
+    rows, left_out = measure(arguments.scrapes)
     rows.sort(key=lambda each: each.what)
-    print(table(rows))
+    print(table(rows), *(f"left out: {each}" for each in left_out), sep="\n")
     if arguments.json:
         machine = {"cores": os.cpu_count(), "python": sys.version.split()[0]}
         document = {"machine": machine, "rows": [asdict(each) for each in rows]}

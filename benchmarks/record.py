@@ -13,9 +13,30 @@ from typing import Final, Literal, cast
 from agent.version import __version__
 
 PACKAGES: Final = ("aiohttp", "aiomqtt", "prometheus-client", "pysnmp", "smbus2")
-TOOLS: Final = ("prometheus-node-exporter", "prometheus-snmp-exporter", "snmp", "mosquitto")
+TOOLS: Final = ("prometheus-node-exporter", "prometheus-snmp-exporter", "snmp", "mosquitto",
+                "prometheus", "golang-go", "golang-github-prometheus-client-golang-dev")  # fmt: skip
 
 Verdict = Literal["met", "missed", ""]
+QUIET: Final = 1.0
+"""A one-minute load above this says that others had the cores too."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """How much is measured."""
+
+    windows: int = 3
+    """Whose median is taken: of a daemon that is watched, of starts, of clients."""
+    window_s: float = 6.0
+    scrapes: int = 15
+    sizes: tuple[int, ...] = (8, 64, 512, 4096)
+    """Of growth, in modules."""
+    fleet: tuple[int, float, float] = (512, 15.0, 150.0)
+    """Modules of an agent, seconds between scrapes, seconds that it is watched."""
+
+
+WHOLE: Final = Effort()
+QUICK: Final = Effort(windows=1, window_s=4.0, scrapes=5, sizes=(8, 32, 128), fleet=(64, 3.0, 15.0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +72,16 @@ class Row:
 
 
 @dataclass
+class Found:
+    """What one section gives: rows, a table of its own under them, what could not be measured and why."""
+
+    rows: list[Row]
+    table: str = ""
+    notes: tuple[str, ...] = ()
+    failed: str = ""
+
+
+@dataclass
 class Machine:
     """Where it was measured, and how busy that was."""
 
@@ -64,6 +95,13 @@ class Machine:
     began: str
     load: list[float] = field(default_factory=list[float])
     """One-minute load at the beginning and the end: what others did at the same time."""
+
+    @property
+    def busy(self) -> str:
+        """A warning, when others had the cores too."""
+        if not self.load or self.load[0] <= QUIET:
+            return ""
+        return f"warning: a load of {self.load[0]:.1f} at the start; ratios hold better than times"
 
 
 def machine() -> Machine:
@@ -127,20 +165,26 @@ def _ratio(row: Row, peer: Peer) -> str:
     return f" ({figure(ratio)}x)"
 
 
-def markdown(rows: list[Row], where: Machine) -> str:
-    """The table."""
+def about(where: Machine) -> str:
+    """One line on the machine, and what ran on it."""
     versions = ", ".join(f"{name} {found}" for name, found in where.versions.items())
     load = " to ".join(f"{each:.1f}" for each in where.load)
-    about = (
+    return (
         f"{where.began}, opticd {where.opticd}, Python {where.python}, {where.cores} cores ({where.cpu}), "
         f"{where.memory_gib:g} GiB, Linux {where.kernel}; load {load}. {versions}."
     )
+
+
+def markdown(rows: list[Row], where: Machine, *, tables: list[str], notes: list[str]) -> str:
+    """The table of all rows, those of sections under it, and what is missing."""
     lines = [
-        about,
+        about(where),
         "",
         "| | work | opticd | target | | peers (how many times opticd's figure is better) | |",
         "|---|---|---|---|---|---|---|",
     ]
+    if where.busy:
+        lines.append(f"| | {where.busy} | | | | | |")
     section = ""
     for row in rows:
         head = row.section if row.section != section else ""
@@ -153,11 +197,21 @@ def markdown(rows: list[Row], where: Machine) -> str:
         )
         cells = (head, row.work, f"{figure(row.value)} {row.unit}", target, row.verdict, peers, row.note)
         lines.append("| " + " | ".join(cells) + " |")
-    lines += ["", "[1] quoted from an earlier measurement of that peer, on 2 cores; not run here."]
+    if any(peer.quoted for row in rows for peer in row.peers):
+        lines += ["", "[1] quoted from an earlier measurement of that peer, on 2 cores; not run here."]
+    for table in tables:
+        lines += ["", table]
+    if notes:
+        lines += ["", "Left out:", "", *(f"- {note}" for note in notes)]
     return "\n".join(lines) + "\n"
 
 
-def document(rows: list[Row], where: Machine) -> str:
+def document(rows: list[Row], where: Machine, *, notes: list[str]) -> str:
     """JSON."""
     listed = [asdict(row) | {"verdict": row.verdict} for row in rows]
-    return json.dumps({"machine": asdict(where), "rows": listed}, indent=1) + "\n"
+    return (
+        json.dumps(
+            {"machine": asdict(where) | {"warning": where.busy}, "rows": listed, "left_out": notes}, indent=1
+        )
+        + "\n"
+    )

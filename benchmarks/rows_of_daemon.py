@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from benchmarks import exposition, record
+from benchmarks import record
 from benchmarks.daemon import Daemon, Shape, environment, running, total
-from benchmarks.record import Peer, Row
-from benchmarks.scraping import free_port, paced
+from benchmarks.record import Effort, Peer, Row
+from benchmarks.scraping import free_port
 
-SIZES: Final = (8, 64, 512, 4096)
-WINDOWS: Final = 3
-WINDOW_S: Final = 6.0
+SCRAPE_S: Final = 15.0
+"""As Prometheus is mostly told to."""
+ALONE_S: Final = 4.0
 
 
 def median(values: list[float]) -> float:
@@ -38,34 +38,33 @@ def broker() -> Generator[str]:
         process.wait(10)
 
 
-def windows(daemon: Daemon) -> float:
-    """Share of a core, median of some windows."""
+def windows(daemon: Daemon, count: int, seconds: float) -> float:
+    """Share of a core, median of some windows; each begins with a scrape, so that rendering is in it."""
     found: list[float] = []
-    for _ in range(WINDOWS):
+    for _ in range(count):
         used, began = daemon.cpu_s(), time.monotonic()
-        time.sleep(WINDOW_S)
+        daemon.get("/metrics")
+        time.sleep(max(0.0, began + seconds - time.monotonic()))
         found.append((daemon.cpu_s() - used) / (time.monotonic() - began))
     return median(found)
 
 
-def alone(ports: int) -> float:
-    """The share of the cheap bus itself, in a process of its own."""
-    command = (sys.executable, "-m", "benchmarks.bus", str(ports), "32", "4")
-    runs = [
-        float(subprocess.run(command, check=True, capture_output=True, text=True).stdout) for _ in range(WINDOWS)
-    ]
+def alone(ports: int, buses: int, count: int) -> float:
+    """The share of a core that the cheap bus itself takes at a poll a second, in a process of its own."""
+    command = (sys.executable, "-m", "benchmarks.bus", str(ports), str(buses), str(ALONE_S))
+    runs = [float(subprocess.run(command, check=True, capture_output=True, text=True).stdout) for _ in range(count)]
     return median(runs)
 
 
-def polling() -> list[Row]:
+def polling(effort: Effort) -> list[Row]:
     """512 modules once a second, all of the daemon, both exporters, a scrape every 15 s."""
     with broker() as url, running(Shape(ports=512, mqtt=url)) as daemon:
         daemon.wait_ready()
         time.sleep(4.0)
         before = daemon.metrics()
-        whole = windows(daemon)
+        whole = windows(daemon, effort.windows, SCRAPE_S)
         after = daemon.metrics()
-    wire = alone(512)
+    wire = alone(512, 32, effort.windows)
     missed = total(after, "xcvr_poll_overruns_total") - total(before, "xcvr_poll_overruns_total")
     polls = total(after, "xcvr_poll_duration_seconds_count") - total(before, "xcvr_poll_duration_seconds_count")
     note = f"{whole:.3f} with the fake bus, {wire:.3f} the fake bus alone; {polls:.0f} polls, {missed:.0f} overruns"
@@ -160,7 +159,7 @@ def node_exporter_mib() -> tuple[Peer, ...]:
         process.wait(10)
 
 
-def start() -> list[Row]:
+def start(effort: Effort) -> list[Row]:
     """From the command to the first word, and to the last module."""
     with tempfile.TemporaryDirectory(prefix="opticd-bench-") as name:
         own = environment(Path(name))
@@ -172,17 +171,17 @@ def start() -> list[Row]:
             said.append((time.monotonic() - began) * 1000)
     return [
         Row(section="start", work="opticd --version", value=median(said), unit="ms", target=100),
-        ready("512 modules on 32 simulated buses", Shape(ports=512, poll_s=10.0), target=1.0),
-        ready("512 modules in EEPROM files, no wire", Shape(ports=512, poll_s=10.0, files=True)),
+        ready("512 modules on 32 simulated buses", Shape(ports=512, poll_s=10.0), effort.windows, target=1.0),
+        ready("512 modules in EEPROM files, no wire", Shape(ports=512, poll_s=10.0, files=True), effort.windows),
     ]
 
 
-def ready(what: str, shape: Shape, *, target: float | None = None) -> Row:
+def ready(what: str, shape: Shape, count: int, *, target: float | None = None) -> Row:
     """Until every module was read once."""
     started: list[float] = []
     walls: list[float] = []
     used: list[float] = []
-    for _ in range(WINDOWS):
+    for _ in range(count):
         with running(shape) as daemon:
             started.append(daemon.wait_started())
             walls.append(daemon.wait_ready())
@@ -192,28 +191,3 @@ def ready(what: str, shape: Shape, *, target: float | None = None) -> Row:
     return Row(
         section="start", work=f"all of {what} read once", value=median(walls), unit="s", target=target, note=note
     )
-
-
-def growth() -> list[Row]:
-    """CPU, memory and scrape with more and more modules at a poll a second, 16 on a bus."""
-    rows: list[Row] = []
-    for ports in SIZES:
-        buses = max(1, ports // 16)
-        with running(Shape(ports=ports, buses=buses)) as daemon:
-            daemon.wait_ready(180.0)
-            time.sleep(4.0)
-            before = daemon.metrics()
-            cpu = windows(daemon)
-            times = paced(daemon.port, 6, exposition.PACE_S)
-            after = daemon.metrics()
-            missed = total(after, "xcvr_poll_overruns_total") - total(before, "xcvr_poll_overruns_total")
-            note = (
-                f"{cpu / ports * 1e6:.0f} us of CPU a poll, {daemon.rss_mib():.1f} MiB, "
-                f"scrape of {len(after)} samples {median(times) * 1000:.1f} ms, {missed:.0f} overruns"
-            )
-        rows.append(
-            Row(
-                section="growth", work=f"{ports} modules, fake bus included", value=cpu, unit="of a core", note=note
-            )
-        )
-    return rows

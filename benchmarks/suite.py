@@ -1,68 +1,115 @@
 """Every row of docs/performance.md in one run, each beside its peers: `scripts/bench` runs this.
 
-    scripts/bench [SECTION ...] [--out FOLDER] [--save]
+    scripts/bench [SECTION ...] [--quick] [--out FOLDER] [--save]
 
 Prints a Markdown table; writes bench.md and bench.json to the folder (build/bench); `--save` puts the table into
-docs/performance.md. Medians; peers that are not installed are left out; those that can not be run here are quoted
-and marked. A section that fails ends the run.
+docs/performance.md, and that of the fleet into docs/fleet.md. Medians; peers that are not installed are left out,
+which is said under the table; those that can not be run here are quoted and marked. A section that fails or takes
+longer than its limit is left out with its reason, the others still run, and the exit status is 1.
 """
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from benchmarks import record
+from benchmarks import fleet, growth, record
 from benchmarks import rows_of_daemon as daemon
 from benchmarks import rows_of_parts as parts
 from benchmarks.daemon import ROOT
-from benchmarks.record import Row
+from benchmarks.record import Effort, Found
 
-_MARKS: Final = ("<!-- bench -->\n", "<!-- /bench -->")
-SECTIONS: Final[dict[str, Callable[[], list[Row]]]] = {
-    "traffic": parts.traffic,
-    "share": parts.share,
-    "decode": parts.decode,
-    "polling": daemon.polling,
-    "scrape": parts.scrape,
-    "snmp": parts.switches,
-    "mqtt": parts.messages,
-    "memory": daemon.memory,
-    "start": daemon.start,
-    "growth": daemon.growth,
+PERFORMANCE: Final = ROOT / "docs" / "performance.md"
+FLEET: Final = ROOT / "docs" / "fleet.md"
+SECTIONS: Final[dict[str, tuple[Callable[[Effort], Found], float]]] = {
+    # what measures it, and the seconds after which it is given up
+    "traffic": (lambda _: Found(parts.traffic()), 60),
+    "share": (lambda effort: Found(parts.share(effort)), 90),
+    "decode": (lambda _: Found(parts.decode()), 90),
+    "polling": (lambda effort: Found(daemon.polling(effort)), 180),
+    "scrape": (parts.scrape, 480),
+    "snmp": (lambda effort: Found(parts.switches(effort)), 300),
+    "mqtt": (lambda _: Found(parts.messages()), 180),
+    "memory": (lambda _: Found(daemon.memory()), 180),
+    "start": (lambda effort: Found(daemon.start(effort)), 180),
+    "growth": (growth.measure, 480),
+    "fleet": (fleet.measure, 300),
 }
+
+
+class Overrun(Exception):
+    """A section took longer than its limit."""
+
+
+@contextmanager
+def limited(seconds: float) -> Generator[None]:
+    """Raise Overrun in the block when it takes longer."""
+
+    def raise_(*_: object) -> None:
+        raise Overrun(f"took longer than {seconds:g} s")
+
+    signal.signal(signal.SIGALRM, raise_)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def run(name: str, work: Callable[[Effort], Found], limit_s: float, effort: Effort) -> Found:
+    """One section; when it fails a note says why."""
+    began = time.monotonic()
+    print(f"bench: {name}", file=sys.stderr, flush=True)
+    try:
+        with limited(limit_s):
+            return work(effort)
+    except Exception as exc:  # noqa: BLE001  # it is reported, and the figures of the others are not lost
+        return Found([], failed=f"{name}: {type(exc).__name__}: {exc}")
+    finally:
+        print(f"bench: {name} took {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
 
 
 def main() -> int:
     """Run them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("section", nargs="*", choices=[*SECTIONS, []], help=", ".join(SECTIONS))
+    parser.add_argument("--quick", action="store_true", help="once instead of a median, small sizes of growth")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "bench")
-    parser.add_argument("--save", action="store_true", help="put the table into docs/performance.md")
+    parser.add_argument("--save", action="store_true", help="put the tables into the documents")
     arguments = parser.parse_args()
     where = record.machine()
-    rows: list[Row] = []
-    for name in arguments.section or SECTIONS:
-        print(f"bench: {name}", file=sys.stderr, flush=True)
-        rows += SECTIONS[name]()
+    effort = record.QUICK if arguments.quick else record.WHOLE
+    found = {name: run(name, *SECTIONS[name], effort) for name in arguments.section or SECTIONS}
     where.load.append(os.getloadavg()[0])
-    table = record.markdown(rows, where)
+    rows = [row for each in found.values() for row in each.rows]
+    notes = [note for each in found.values() for note in (*each.notes, each.failed) if note]
+    tables = [each.table for name, each in found.items() if each.table and name != "fleet"]
+    table = record.markdown(rows, where, tables=tables, notes=notes)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "bench.md").write_text(table, encoding="utf-8")
-    (arguments.out / "bench.json").write_text(record.document(rows, where), encoding="utf-8")
-    print(table)
+    (arguments.out / "bench.json").write_text(record.document(rows, where, notes=notes), encoding="utf-8")
+    paper = f"{record.about(where)}\n\n{found['fleet'].table}\n" if "fleet" in found else ""
+    (arguments.out / "bench.md").write_text(f"{table}\n{paper}", encoding="utf-8")
+    print(table, paper, sep="\n")
     if arguments.save:
-        save(ROOT / "docs" / "performance.md", table)
-    return 0
+        save(PERFORMANCE, "bench", table)
+        if paper and not found["fleet"].failed:
+            save(FLEET, "fleet", paper)
+    return 1 if any(each.failed for each in found.values()) else 0
 
 
-def save(file: Path, table: str) -> None:
+def save(file: Path, mark: str, text: str) -> None:
     """Between the marks."""
-    head, _, rest = file.read_text(encoding="utf-8").partition(_MARKS[0])
-    _, _, tail = rest.partition(_MARKS[1])
-    file.write_text(f"{head}{_MARKS[0]}{table}{_MARKS[1]}{tail}", encoding="utf-8")
+    opening, closing = f"<!-- {mark} -->\n", f"<!-- /{mark} -->\n"
+    head, found, rest = file.read_text(encoding="utf-8").partition(opening)
+    _, ended, tail = rest.partition(closing)
+    if not (found and ended):
+        raise ValueError(f"{file} has no {opening.strip()} with {closing.strip()} behind it")
+    file.write_text(f"{head}{opening}{text}{closing}{tail}", encoding="utf-8")
 
 
 if __name__ == "__main__":
