@@ -54,7 +54,10 @@ def eeprom_files(*, sys: Path = _SYS, files: FileCalls | None = None) -> Iterato
         if not file.exists() or name in SPD_NAMES:
             continue
         port = _text(device / "port_name") or device.name
-        found = probe(SysfsMemory(str(file), files=files), source=f"sysfs:{file}", port=port)
+        try:
+            found = probe(SysfsMemory(str(file), files=files), source=f"sysfs:{file}", port=port)
+        except BusGone:
+            continue  # it went meanwhile
         if driver == "optoe" or name.startswith("optoe") or found.status == "module":
             yield found
 

@@ -220,6 +220,15 @@ def test_eeprom_files(host: Host) -> None:
     ]
 
 
+def test_an_eeprom_file_that_goes_while_it_is_asked_costs_no_other(host: Host) -> None:
+    for number in (30, 31):
+        host.bus(number, "mux")
+        (host.client(number, 0x50, "optoe1", "optoe") / "eeprom").touch()
+    there = {str(host.sys / "bus/i2c/devices/31-0050/eeprom"): sfp()}
+    found = discovery.eeprom_files(sys=host.sys, files=FakeEepromFiles(there))  # opening the other: ENOENT
+    assert [(way.port, way.status) for way in found] == [("31-0050", "module")]
+
+
 def test_serial_ports_with_the_name_of_a_bridge() -> None:
     ports = [
         ListedPort("/dev/ttyS0", "ttyS0"),
