@@ -97,6 +97,14 @@ def test_huawei_lane_lists_in_dbm_told_by_the_plain_column() -> None:
     assert reading.lanes[q.TX_POWER][4] == near(dbm(-0.23))
 
 
+def test_huawei_lane_lists_in_dbm_beside_microwatts() -> None:
+    """S57xx switches: 398 uW is -4.00 dBm, 562 uW is -2.50 dBm. Both lists could be hundredths too."""
+    reading = huawei(c6=3310, c7=5900, c8=398, c9=562, c32="-4.00,-4.10,-3.90,-4.20", c33="-2.50,-2.60,-2.40,-2.30")
+    assert reading.lanes[q.RX_POWER] == {n: near(dbm(x)) for n, x in enumerate((-4.0, -4.1, -3.9, -4.2), 1)}
+    assert reading.lanes[q.TX_POWER][4] == near(dbm(-2.3))
+    assert reading.values[q.RX_POWER] == near(398e-6)
+
+
 def test_one_port_tells_the_unit_of_the_lists_of_all() -> None:
     rows: Rows = {}
     for entity, plain, lanes in ((7, -12, "-12.30,-11.10"), (8, -5, "-5.10,-4.90"), (9, 133, "133.83,98.54")):

@@ -274,7 +274,7 @@ def _witnessed(raw: float, first: Scale, other: Scale, beside: Value | None) -> 
     """1 when the cell beside it agrees with the first unit, -1 with the other, 0 when it does not help.
 
     What stands beside is dBm, or hundredths of it (HUAWEI-ENTITY-EXTENT-MIB on some devices): in a lone number,
-    or in one that cannot be dBm.
+    or in one that cannot be dBm. An integer may be microwatts as well (the same MIB on others).
     """
     told: list[float] = [signed(beside)] if isinstance(beside, int) else numbers(_octets(beside))
     if not told:
@@ -283,6 +283,8 @@ def _witnessed(raw: float, first: Scale, other: Scale, beside: Value | None) -> 
     candidates = [dbm.apply(told[0])]
     if len(told) == 1 or candidates == [None]:
         candidates.append(dbm.apply(told[0] / 100))
+    if isinstance(beside, int):
+        candidates.append(Scale(Unit.WATT, 1, 1_000_000).apply(told[0]))
     distances: list[float] = []
     for unit in (first, other):
         value = unit.apply(raw)

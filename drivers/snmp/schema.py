@@ -72,8 +72,8 @@ class Thresholds(Rule):
 class OtherUnit(Rule):
     """Some devices fill the same column in another unit; which one is found out from what they answer.
 
-    `witness` is a column of the same row that tells the value too, in dBm or hundredths of it; `plausible` is
-    the range of sane values in the quantity's base unit. All rows of the device vote.
+    `witness` is a column of the same row that tells the value too, in dBm or hundredths of it, or as an integer in
+    microwatts; `plausible` is the range of sane values in the quantity's base unit. All rows of the device vote.
     """
 
     unit: Unit
