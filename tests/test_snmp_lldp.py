@@ -11,6 +11,7 @@ from agent.history import History
 from agent.model import AlertEvent, End, Reading
 from agent.peerbook import PeerBook
 from agent.rules_builtin import BUILTIN_RULES
+from agent.state import NeighboursSeen
 from fakes.snmp_agent import Behaviour
 from fakes.snmp_recording import INTEGER, OCTET_STRING, Row, parse_oid
 from fakes.snmp_tables import Port, switch
@@ -68,12 +69,27 @@ async def test_ports_are_joined_by_number_and_by_name(bench: Bench) -> None:
     assert book.of("spine-4", "Ethernet7") == End("leaf-1", "Ethernet2")
 
 
+async def test_a_port_of_the_management_network_is_not_taken_for_the_interface_of_its_number(bench: Bench) -> None:
+    agent = await bench.add("leaf-1", {n: Port(optic(f"SN{n}")) for n in (1, 2)})
+    agent.tables.set(
+        *remote(1, system="office", port="Gi1/0/1"),
+        number("3.7.1.2.1", 5), text("3.7.1.3.1", "mgmt0"), text("3.7.1.4.1", "Management"),
+        *remote(502, system="spine-4", port="Ethernet7"),
+        number("3.7.1.2.502", 5), text("3.7.1.3.502", "Ethernet2"), text("3.7.1.4.502", ""),
+    )  # fmt: skip
+    book = PeerBook(bench.hub)
+    await bench.start()
+    await bench.until(lambda: book.of("leaf-1", "Ethernet2") == End("spine-4", "Ethernet7"))
+    assert book.of("leaf-1", "Ethernet1") is None
+
+
 async def test_a_switch_without_lldp_is_asked_once_in_a_while(bench: Bench) -> None:
-    agent = await bench.add("leaf-1", {1: Port(optic())})
+    await bench.add("leaf-1", {1: Port(optic())})
+    heard: list[NeighboursSeen] = []
+    bench.hub.subscribe(NeighboursSeen, heard.append)
     await bench.start()
     await bench.until(lambda: len(bench.of(Reading)) >= 8)
-    assert PeerBook(bench.hub).of("leaf-1", "Ethernet1") is None
-    assert agent.seen.requests < 200
+    assert [dict(each.ports) for each in heard] == [{}]  # of eight polls the first asked
 
 
 async def test_an_agent_whose_time_marks_never_end_costs_no_reading(bench: Bench) -> None:

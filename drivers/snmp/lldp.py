@@ -1,6 +1,7 @@
 """Who a switch says is at the other ends of its links: lldpRemTable of LLDP-MIB (IEEE 802.1AB), by port.
 
-The table counts ports in its own way: often as ifTable does, else lldpLocPortTable tells their names.
+The table counts ports in its own way: often as ifTable does, else lldpLocPortTable tells their names. It holds
+ports without optics too, as those of the management network.
 """
 
 import contextlib
@@ -50,10 +51,13 @@ def neighbours(tables: Tables, ports: Iterable[PortMap]) -> dict[str, Neighbour]
     ports = list(ports)
     by_name = _names(ports)
     by_index = {port.if_index: port.name for port in ports if port.if_index}
+    own_count = _counts_its_own_way(tables, by_name, by_index)
     found: dict[str, Neighbour] = {}
     for row in sorted(row for row in tables[PORT] if len(row) == 3):  # time mark, local port, number
         neighbour = _neighbour(tables, row)
-        port = _local(tables, row[1], by_name) or by_index.get(row[1])
+        port = _local(tables, row[1], by_name)
+        if port is None and not (own_count and any(_local_names(tables, row[1]))):
+            port = by_index.get(row[1])
         if neighbour is not None and port is not None:
             found[port] = neighbour
     return found
@@ -72,12 +76,22 @@ def _names(ports: Iterable[PortMap]) -> Mapping[str, str]:
     return found
 
 
+def _counts_its_own_way(tables: Tables, by_name: Mapping[str, str], by_index: Mapping[int, str]) -> bool:
+    """Whether a port has another number than its ifIndex: one that no name tells of is then nobody's here."""
+    names = ((row, _local(tables, row[0], by_name)) for row in tables[LOCAL_PORT] if len(row) == 1)
+    return any(name is not None and by_index.get(row[0]) != name for row, name in names)
+
+
 def _local(tables: Tables, number: int, by_name: Mapping[str, str]) -> str | None:
+    return next((by_name[name.lower()] for name in _local_names(tables, number) if name.lower() in by_name), None)
+
+
+def _local_names(tables: Tables, number: int) -> list[str]:
     row = (number,)
     names = [tables.text(LOCAL_DESCR, row)]
     if tables.number(LOCAL_KIND, row) != _PORT_ADDRESS:
         names.insert(0, tables.text(LOCAL_PORT, row))
-    return next((by_name[name.lower()] for name in names if name.lower() in by_name), None)
+    return names
 
 
 def _neighbour(tables: Tables, row: Oid) -> Neighbour | None:
