@@ -207,6 +207,7 @@ class Daemon:
     async def _read(self) -> None:
         """Read what the config asks for; a reload puts another group of tasks in its place."""
         announced = False
+        collecting.settle()  # most of what is ever imported
         while True:
             wanted = opening.open_all(self.config, clock=self._clock)
             for name, error in wanted.failed:

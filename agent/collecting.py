@@ -38,11 +38,12 @@ def settle() -> None:
 async def freeze_what_stays(ready: asyncio.Event, *, after_s: Sequence[float] = SETTLED_S) -> None:
     """Freeze what lives now and at these times after `ready`, until cancelled; then all may be collected again.
 
-    A reload cancels it: what it puts aside has cycles, and a frozen one would never be found.
+    A reload cancels it and begins the next: what it puts aside has cycles, and a frozen one would never be found.
     """
     begun = 0.0
-    gc.freeze()  # what was imported so far: no need to look for garbage in it
     try:
+        gc.collect()  # what a reload put aside
+        gc.freeze()
         await ready.wait()
         for at in after_s:
             await asyncio.sleep(at - begun)

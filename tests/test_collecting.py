@@ -51,6 +51,22 @@ async def test_what_a_reload_puts_aside_is_found_again() -> None:
     assert Knot.alive == 0
 
 
+async def test_what_was_put_aside_is_collected_before_the_next_is_frozen() -> None:
+    ready = asyncio.Event()
+    ready.set()
+    kept = [Knot()]
+    before = asyncio.create_task(freeze_what_stays(ready, after_s=(0.0,)))
+    await asyncio.sleep(0.1)
+    kept.clear()
+    before.cancel()
+    await asyncio.wait((before,))
+    after = asyncio.create_task(freeze_what_stays(asyncio.Event()))
+    await asyncio.sleep(0.02)
+    assert Knot.alive == 0
+    after.cancel()
+    await asyncio.wait((after,))
+
+
 def test_the_thresholds_are_those_of_a_daemon_while_it_runs() -> None:
     before = gc.get_threshold()
     with tuned():

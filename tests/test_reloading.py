@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import time
+import weakref
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -135,6 +136,15 @@ async def test_sources_that_cannot_stand_together_change_nothing(tmp_path: Path)
         await eventually(lambda: scene.readings > before + 5)
         scene.write()
         await scene.daemon.reload()
+
+
+async def test_what_was_before_a_reload_takes_no_memory(tmp_path: Path) -> None:
+    async with Scene(tmp_path).running() as scene:
+        assert scene.daemon.poller is not None
+        before = weakref.ref(scene.daemon.poller)
+        scene.write(interval=0.2)
+        await scene.daemon.reload()
+        await eventually(lambda: before() is None)
 
 
 async def test_a_reload_and_sources_that_come_at_once_do_not_hide_each_other() -> None:
