@@ -1,6 +1,6 @@
 """Scrapes of 512 modules x 100 samples: opticd, prometheus_client, client_golang and node_exporter in one run.
 
-    python -m benchmarks.exposition [--scrapes 15] [--json FILE]
+    scripts/bench scrape
 
 Each server runs in a process of its own, and is asked over HTTP. "new values": every value is another one once a
 second, and a scrape comes every 1.3 s, as a real one comes after new polls: what opticd renders for it, in a
@@ -9,11 +9,8 @@ poll or in the scrape, is timed as a scraper sees it. "same values": nothing cha
 it parses for every scrape. Peers that are not there are left out, which is said.
 """
 
-import argparse
 import asyncio
 import gzip
-import json
-import os
 import shutil
 import statistics
 import subprocess
@@ -22,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -243,7 +240,7 @@ def scraping(server: str, command: Callable[[int, bool], tuple[str, ...]], scrap
 
 def python_server(name: str, port: int, changing: bool) -> tuple[str, ...]:
     """The command of one of this file's own servers."""
-    return (sys.executable, "-m", "benchmarks.exposition", "serve", name, str(port), str(int(changing)))
+    return (sys.executable, "-m", "benchmarks.exposition", name, str(port), str(int(changing)))
 
 
 def go_exporter(folder: Path, scrapes: int) -> Generator[Row]:
@@ -290,35 +287,8 @@ def measure(scrapes: int) -> tuple[list[Row], tuple[str, ...]]:
     return rows, tuple(left_out)
 
 
-def table(rows: list[Row]) -> str:
-    """Markdown."""
-    ours = {row.what: row.p50 for row in rows if row.server == "opticd"}
-    lines = ["| what | server | p50 ms | p99 ms | opticd is faster by | |", "|---|---|---|---|---|---|"]
-    for each in rows:
-        ratio = f"{each.p50 / ours[each.what]:.1f}x" if each.server != "opticd" else ""
-        lines.append(f"| {each.what} | {each.server} | {each.p50:.1f} | {each.p99:.1f} | {ratio} | {each.note} |")
-    return "\n".join(lines)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scrapes", type=int, default=15)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("serve", nargs="*", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.serve:
-        _, server, port, changing = arguments.serve
-        if server == "opticd":
-            asyncio.run(serve_opticd(int(port), changing=changing == "1"))
-        serve_prometheus_client(int(port), changing=changing == "1")
-    rows, left_out = measure(arguments.scrapes)
-    rows.sort(key=lambda each: each.what)
-    print(table(rows), *(f"left out: {each}" for each in left_out), sep="\n")
-    if arguments.json:
-        machine = {"cores": os.cpu_count(), "python": sys.version.split()[0]}
-        document = {"machine": machine, "rows": [asdict(each) for each in rows]}
-        arguments.json.write_text(json.dumps(document, indent=1) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    which, listen_on, values_change = sys.argv[1:]
+    if which == "opticd":
+        asyncio.run(serve_opticd(int(listen_on), changing=values_change == "1"))
+    serve_prometheus_client(int(listen_on), changing=values_change == "1")

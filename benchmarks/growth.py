@@ -65,7 +65,7 @@ def size(modules: int, effort: Effort) -> Size:
         watched.wait_ready(180.0)
         time.sleep(2 * period_s + 2.0)
         before = watched.metrics()
-        cpu = daemon.windows(watched, effort.windows, max(effort.window_s, period_s * 2))
+        cpu = daemon.windows(watched, effort.windows, effort.window_s * period_s)  # as many polls a scrape
         times = paced(watched.port, max(3, effort.scrapes // 3), period_s * _PACE)
         after = watched.metrics()
         rss_mib = watched.rss_mib()
