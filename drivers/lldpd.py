@@ -117,9 +117,16 @@ class Lldpd:
     async def run(self) -> None:
         """Until cancelled. That there is no lldpd is no news."""
         while True:
-            if self._socket.exists():
+            if self._is_there():
                 await self._look()
             await asyncio.sleep(self._period_s)
+
+    def _is_there(self) -> bool:
+        """Whether there is a socket; who may not look into its folder hears why from lldpcli."""
+        try:
+            return self._socket.exists()
+        except OSError:
+            return True
 
     async def _look(self) -> None:
         try:
@@ -154,10 +161,8 @@ class Lldpd:
             raise DriverError(f"lldpcli: no answer within {ANSWER_S:.0f} s") from None
         finally:
             if process.returncode is None:
-                with contextlib.suppress(
-                    ProcessLookupError
-                ):  # not by `kill`: that would take asyncio its exit code
-                    os.kill(process.pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGKILL)  # `Process.kill` would take asyncio its exit code
                 await process.wait()
         if process.returncode:
             line = _STAMP.sub("", said.decode("utf-8", "replace").strip().partition("\n")[0])

@@ -1,12 +1,12 @@
 """Neighbours by lldpd: what its lldpcli prints, and a real one over a veth pair between two namespaces."""
 
 import asyncio
+import contextlib
 import shutil
 import subprocess
 import tempfile
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -72,9 +72,13 @@ def test_names_are_matched_with_and_without_a_domain_and_from_the_far_end() -> N
     assert book.of("leaf-17.example.net", "swp1") is None  # not heard any more
 
 
-async def test_no_permission_is_said_once_with_what_to_do(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    socket = tmp_path / "lldpd.socket"
-    socket.touch()  # nobody listens
+@pytest.mark.parametrize("name", ["lldpd.socket", "s" * 300])
+async def test_no_permission_is_said_once_with_what_to_do(
+    name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    socket = tmp_path / name
+    with contextlib.suppress(OSError):  # one that cannot even be looked for
+        socket.touch()  # nobody listens
     task = asyncio.create_task(
         Lldpd(Hub("leaf"), device="leaf", ports={"eth0": "swp1"}, socket=socket, name="leaf", period_s=0.05).run()
     )
@@ -86,7 +90,7 @@ async def test_no_permission_is_said_once_with_what_to_do(tmp_path: Path, caplog
     assert line.startswith("lldpcli: ")
 
 
-@contextmanager
+@contextlib.contextmanager
 def station(ns: Namespace, folder: Path, name: str) -> Generator[Path]:
     """A real lldpd in a namespace; its socket."""
     Path("/run/lldpd").mkdir(exist_ok=True)  # where it shuts itself in
