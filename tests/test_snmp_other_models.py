@@ -198,6 +198,7 @@ def test_the_logarithm_of_nothing_is_no_light() -> None:
     port, lanes = f"{E}.1991.1.1.3.3.6.1", f"{E}.1991.1.1.3.3.10.1"
     rows = interface(2, "100GigabitEthernet1/2") | {f"{port}.1.2": "Not supported", f"{port}.3.2": "N/A"}
     rows |= {f"{lanes}.4.2.1": "-026.0205 dBm: Low-Alarm", f"{lanes}.4.2.2": "-214.3647 dBm: Low-Alarm"}
+    rows |= {f"{lanes}.4.2.3": "-9999.0000 dBm: N/A", f"{lanes}.4.2.4": "-2147483648 dBm"}  # sentinels are not dark
     rows |= {f"{lanes}.2.2.{lane}": "50.9687 C: Normal" for lane in (1, 2)}
     assert device(rows)["100GigabitEthernet1/2"].lanes[q.RX_POWER] == {1: near(dbm(-26.0205)), 2: 0.0}
 

@@ -40,6 +40,8 @@ _WORDS: Final = {
 """Units as agents write them behind a number."""
 
 _NUMBER: Final = re.compile(rb"\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+))\s*([A-Za-z]*)")
+_LEAST_LOGARITHM_DBM: Final = -1000.0
+"""Of a power that is nothing but noise of the arithmetic; below it stand sentinels."""
 _INTEGER32: Final = 0x7FFF_FFFF
 _NO_LIGHT: Final = re.compile(rb"\s*-\s*inf", re.IGNORECASE)
 
@@ -100,7 +102,7 @@ def from_text(text: bytes, scale: Scale) -> float | None:
         if written.dimension is not scale.dimension:
             return None
         scale = written
-        if unit is Unit.DBM and float(found[1]) < _POSSIBLE[unit][0]:
+        if unit is Unit.DBM and _LEAST_LOGARITHM_DBM < float(found[1]) < _POSSIBLE[unit][0]:
             return 0.0  # `-214.3647 dBm` of a dark lane: the logarithm of nothing
     return scale.apply(float(found[1]))
 
