@@ -68,7 +68,7 @@ class Shape:
         return "\n".join(lines) + "\n"
 
 
-def _of_unit() -> dict[str, str]:
+def of_unit() -> dict[str, str]:
     """The environment that the unit gives."""
     lines = (ROOT / "systemd" / "opticd.service").read_text(encoding="utf-8").splitlines()
     given = " ".join(line.removeprefix("Environment=") for line in lines if line.startswith("Environment="))
@@ -81,7 +81,7 @@ def environment(folder: Path) -> dict[str, str]:
     info.mkdir(parents=True, exist_ok=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: opticd-bench\nVersion: 0\n")
     (info / "entry_points.txt").write_text(_ENTRY_POINT)
-    own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | _of_unit()
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | of_unit()
     compiled = Path(tempfile.gettempdir()) / f"opticd-bench-pyc-{os.getuid()}"
     own["PYTHONPYCACHEPREFIX"] = str(compiled)
     own["PYTHONPATH"] = os.pathsep.join((str(info.parent), str(ROOT)))

@@ -1,17 +1,19 @@
 """Run opticd over simulated modules with faults on a faster clock, with real peers, and judge it: scripts/soak.
 
     scripts/soak [--minutes 60] [--ports 512] [--speed 168] [--interval 300] [--every 2.5] [--seed 1]
-                 [--report FILE] [--keep FOLDER]
+                 [--beside-others] [--report FILE] [--keep FOLDER]
 
 `--speed 168`: rules, hold-offs, counters of links, histories, baselines and messages see a week in an hour.
 `--interval`: simulated seconds between two polls of a port; buses, sockets and the disk keep the host's time, and
 so do the modules behind them (their reset, their power-up, what a fault lasts). `--every`: seconds of this host
-between two faults. It ends by itself; exit 1 when something is wrong.
+between two faults. `--beside-others`: on a machine that has other work as well times are told and not judged, and
+3 faults in 100 may go unseen. It ends by itself; exit 1 when something is wrong.
 """
 
 import argparse
 import datetime as dt
 import json
+import os
 import platform
 import signal
 import subprocess
@@ -20,6 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.daemon import of_unit
 from scripts.soaking import judge, peers, plan
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -98,7 +101,7 @@ def run(arguments: argparse.Namespace, folder: Path) -> judge.Verdict:
     ):
         config = configure(folder, arguments, broker, port)
         command = [sys.executable, "-m", "scripts.soaking.child", str(config), str(arguments.speed), str(report)]
-        process = subprocess.Popen(command, cwd=ROOT, stderr=log)
+        process = subprocess.Popen(command, cwd=ROOT, stderr=log, env=os.environ | of_unit())
         try:
             samples = watch(process, broker, seconds)
         finally:
@@ -115,8 +118,9 @@ def run(arguments: argparse.Namespace, folder: Path) -> judge.Verdict:
             return verdict
         told = json.loads(report.read_text(encoding="utf-8"))
         output, events = gather(told, subscriber, prometheus, arguments, verdict)
-    judge.judge_faults(fate, output, (told["born"], told["started"]), verdict)
-    judge.judge_cadence(told, fate, samples, verdict)
+    beside = arguments.beside_others
+    judge.judge_faults(fate, output, (told["born"], told["started"]), verdict, may_miss=0.03 if beside else 0.0)
+    judge.judge_cadence(told, fate, samples, verdict, judged=not beside)
     judge.judge_messages(events, fate, verdict)
     settled_s = KEPT_POLLS * arguments.interval / arguments.speed + 60.0
     judge.judge_growth(
@@ -175,6 +179,7 @@ def main() -> int:
     parser.add_argument("--every", type=float, default=2.5)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--growth", type=float, default=1.0, help="MiB that a run may grow by in any case")
+    parser.add_argument("--beside-others", action="store_true", help="the machine has other work: judge no times")
     parser.add_argument("--report", type=Path)
     parser.add_argument("--keep", type=Path, help="an empty folder for everything that the run leaves")
     arguments = parser.parse_args()
