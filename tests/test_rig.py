@@ -5,10 +5,8 @@ restart `tests/rig/reboot.py`. Skipped with a word where the VM cannot be built:
 """
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +14,8 @@ import pytest
 
 from agent.version import __version__
 from tests.conftest import ROOT
+from tests.rig.host import RIG, need_vm
 
-RIG = ROOT / "tests" / "rig"
 pytestmark = pytest.mark.rig
 
 
@@ -76,31 +74,19 @@ def _certificate(project: Path) -> None:
     assert made.returncode == 0, made.stderr
 
 
-@pytest.fixture(scope="module")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def _packages(folder: Path) -> None:
     """Two revisions of the package, packed for speed."""
-    if not shutil.which("dpkg-deb") or sys.version_info[:2] != (3, 11):
-        pytest.skip("the package is built with dpkg-deb and Python 3.11, on Debian 12")
-    folder = tmp_path_factory.mktemp("packages")
     revisions = ("--revision", "1", "--revision", "2", "--compression", "gzip:1")
     made = _run(ROOT / "scripts" / "build-deb", "--out", folder, *revisions, timeout=900)
     assert made.returncode == 0, made.stderr
-    return [Path(line) for line in made.stdout.splitlines()]
 
 
 @pytest.fixture(scope="module")
-def project(packages: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that the VM sees."""
-    if os.environ.get("OPTICD_RIG") == "0":
-        pytest.skip("the test VM is turned off (OPTICD_RIG=0)")
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        pytest.skip("the test VM needs root on Debian (QEMU, mmdebstrap)")
-    built = _run(RIG / "build-rig", timeout=1200)
-    if built.returncode:
-        pytest.skip(f"the test VM could not be built: {built.stderr.strip().splitlines()[-1:]}")
+    need_vm()
     folder = tmp_path_factory.mktemp("project")
-    for package in packages:
-        shutil.copy(package, folder)
+    _packages(folder)
     shutil.copytree(ROOT / "systemd", folder / "systemd")
     (folder / "tests" / "rig").mkdir(parents=True)
     for name in ("vm.py", "observe.py", "reboot.py"):

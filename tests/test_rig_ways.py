@@ -5,17 +5,15 @@ What is done in the VM is `tests/rig/ways.py`. Skipped with a word where the VM 
 
 import importlib.util
 import json
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT
+from tests.rig.host import RIG, need_vm
 
-RIG = ROOT / "tests" / "rig"
 IMPORTED = ("annotated_types", "pydantic", "pydantic_core", "smbus2", "typing_extensions", "typing_inspection")
 pytestmark = pytest.mark.rig
 Seen = dict[str, object]
@@ -47,15 +45,7 @@ def _copy(project: Path) -> None:
 @pytest.fixture(scope="module", params=["pc", "q35"])
 def seen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Seen:
     """What the drivers said on one machine."""
-    if os.environ.get("OPTICD_RIG") == "0":
-        pytest.skip("the test VM is turned off (OPTICD_RIG=0)")
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        pytest.skip("the test VM needs root on Debian (QEMU, mmdebstrap)")
-    if sys.version_info[:2] != (3, 11):
-        pytest.skip("the guest has Python 3.11: compiled packages of another one do not load there")
-    built = subprocess.run([RIG / "build-rig"], text=True, capture_output=True, check=False, timeout=1200)
-    if built.returncode:
-        pytest.skip(f"the test VM could not be built: {built.stderr.strip().splitlines()[-1:]}")
+    need_vm()
     project, out = tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("out")
     _copy(project)
     machine = ["--machine", "q35"] if request.param == "q35" else []
