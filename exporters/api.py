@@ -84,6 +84,7 @@ class Api:
 
     def _forgotten(self, event: PortForgotten) -> None:
         self._engines.pop((event.device, event.port), None)
+        self._troubles.pop((event.device, event.port), None)
 
     def _failed(self, event: PollFailed) -> None:
         self._troubles[event.device, event.port] = event.trouble

@@ -1,7 +1,6 @@
 """Server-sent events: every client has a queue that ends it when it is full, so a slow one costs others nothing."""
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -72,10 +71,9 @@ class Client:
 class EventStream:
     """Tells the clients what the hub tells it. Costs nothing while there is none."""
 
-    def __init__(self, hub: Hub, api: Api, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, hub: Hub, api: Api) -> None:
         self._hub = hub
         self._api = api
-        self._monotonic = monotonic
         self._clients: set[Client] = set()
         self._changed: dict[tuple[str, str], None] = {}
         self._ticker: asyncio.Task[None] | None = None

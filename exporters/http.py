@@ -212,6 +212,7 @@ def make_server(
         scraper=Scraper(exposition, self_metrics, local=hub.local.device),
         ready=ready,
         reload=reload if config.enable_reload else None,
+        monotonic=monotonic,
     )
     return HttpServer(services, listen=config.listen, web_config=config.web_config)
 

@@ -48,6 +48,8 @@ class Services:
     ready: Callable[[], bool]
     reload: Callable[[], Awaitable[None]] | None
     """None when reloading over HTTP is not enabled. Raises OpticError."""
+    monotonic: Callable[[], float] = time.monotonic
+    """The clock by which links are up, in seconds."""
     write_s: float = WRITE_S
 
 
@@ -167,7 +169,7 @@ class Routes:
 
     async def ports(self, request: web.Request) -> web.StreamResponse:
         """All readings; a list that is sent as it is made, so that nobody waits for 512 of them."""
-        api, monotonic = self._services.api, time.monotonic()
+        api, monotonic = self._services.api, self._services.monotonic()
         found = api.ports(self._device(request))
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         if request.method == "HEAD":
@@ -192,7 +194,7 @@ class Routes:
         """One reading with its history and events."""
         name = request.match_info["port"]
         device, port = self._one(name, self._device(request))
-        return _json(self._services.api.port_in_full(device, port, time.monotonic()))
+        return _json(self._services.api.port_in_full(device, port, self._services.monotonic()))
 
     def _one(self, name: str, device: str) -> tuple[DeviceState, PortState]:
         found = self._services.api.find(name, device)
@@ -220,8 +222,8 @@ class Routes:
 
     async def reliability(self, request: web.Request) -> web.StreamResponse:
         """Link-hours, flaps, and what is certain of them."""
-        device = self._device(request)
-        return _json(figures_document(self._services.hub, monotonic=time.monotonic(), device=device))
+        device, now = self._device(request), self._services.monotonic()
+        return _json(figures_document(self._services.hub, monotonic=now, device=device))
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Server-sent events until the client goes, is too slow, or the server stops."""

@@ -1,5 +1,6 @@
 """A server over a hub that the test feeds, on a free port of loopback."""
 
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -54,6 +55,7 @@ async def serving(
     reload: Callable[[], Awaitable[None]] | None = None,
     ready: Callable[[], bool] = lambda: True,
     history: History | None = None,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> AsyncGenerator[Served]:
     """A server for the length of a `with` block."""
     hub, book = Hub("leaf-17"), Book()
@@ -66,6 +68,7 @@ async def serving(
         history=history or Ring(),
         ready=ready,
         reload=reload,
+        monotonic=monotonic,
     )
     await server.start()
     try:

@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from agent import quantities as q
 from agent.errors import ConfigError
 from agent.model import Module, PollFailed, PollTiming, Reading, Trouble
-from agent.state import LinkChanged, LinkState, SourceHealth
+from agent.state import LinkChanged, LinkState, PortForgotten, SourceHealth
 from benchmarks.synthetic import Switch
 from exporters import http as http_module
 from exporters import listen
@@ -199,6 +199,28 @@ async def test_ports(served: Served, client: aiohttp.ClientSession) -> None:
     assert found[1]["trouble"] == {"reason": "absent", "detail": "no acknowledge"}
     only = cast("list[Json]", await get_json(client, served.url("/api/v1/ports?device=spine-1")))
     assert [port["port"] for port in only] == ["Ethernet1/2"]
+
+
+async def test_hours_of_links_go_by_the_clock_of_the_daemon() -> None:
+    async with serving(monotonic=lambda: 8200.0) as served, aiohttp.ClientSession() as client:
+        served.hub.local.port("Ethernet0").link = LinkState(up=True, up_seconds=3600.0, up_since=1000.0)
+        (port,) = cast("list[Json]", await get_json(client, served.url("/api/v1/ports")))
+        assert cast("Json", port["link"])["up_seconds"] == 10_800.0
+        port = cast("Json", await get_json(client, served.url("/api/v1/ports/Ethernet0")))
+        assert cast("Json", port["reliability"])["link_hours"] == 3.0
+        fleet = cast("Json", await get_json(client, served.url("/api/v1/reliability")))["fleet"]
+        assert cast("Json", fleet)["link_hours"] == 3.0
+
+
+async def test_a_port_that_comes_back_has_not_the_trouble_of_before(
+    served: Served, client: aiohttp.ClientSession
+) -> None:
+    failed = PollFailed("leaf-17", "Ethernet9", 1.0, present=False, trouble=Trouble("timeout", "no answer"))
+    served.hub.publish(failed)
+    served.hub.publish(PortForgotten("leaf-17", "Ethernet9"))
+    served.hub.local.port("Ethernet9").link = LinkState(up=True)
+    port = cast("Json", await get_json(client, served.url("/api/v1/ports/Ethernet9")))
+    assert "trouble" not in port
 
 
 async def test_all_of_many_ports_arrive_packed_and_plain(served: Served) -> None:
