@@ -208,10 +208,8 @@ class Forensics:
                 before.pop()
             before.append(Shot.of(last))  # the same sample, with what the history does not keep
         case = _Open(event, tuple(before), self._peer_power(event))
-        if (
-            last is not None and last.time == event.time
-        ):  # one poll told of the link and, a moment before, of its light
-            case.note(last)
+        if last is not None and last.time == event.time:
+            case.note(last)  # one poll told of the link and, a moment before, of its light
         elif last is not None and event.time - last.time <= FLAG_S:
             known = _Open(event, (), {})
             known.note(last)

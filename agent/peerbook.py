@@ -21,7 +21,6 @@ _log = logging.getLogger(__name__)
 
 LOOK_S: Final = 5.0
 """How often it is looked whether the file was changed."""
-NOTHING: Final[Mapping[str, Neighbour]] = {}
 
 
 def load(path: Path | None) -> Peers:
@@ -38,7 +37,7 @@ class PeerBook:
         self._look_s = look_s
         self._stamp = _stamp(path)
         self._file = load(path)
-        self._heard: dict[tuple[str, str], Mapping[str, Neighbour]] = {}
+        self._heard = dict[tuple[str, str], Mapping[str, Neighbour]]()
         """Device and source to what it said last."""
         self._names: dict[str, str] = {}
         """What a device calls itself, to its name here."""
@@ -90,8 +89,9 @@ class PeerBook:
         device = self._device(neighbour.system.lower())
         if device is None:
             return End(neighbour.system, neighbour.ports[0])
-        there = self._hub.device(device).ports
-        return End(device, next((port for port in neighbour.ports if port in there), neighbour.ports[0]))
+        there = self._hub.devices.get(device)
+        known = (port for port in neighbour.ports if there is not None and port in there.ports)
+        return End(device, next(known, neighbour.ports[0]))
 
     def _device(self, system: str) -> str | None:
         known = {name.lower(): name for name in self._hub.devices} | self._names

@@ -18,7 +18,6 @@ CONFIDENCE: Final = 0.95
 _Z: Final = 1.6448536269514722
 """Quantile of the normal distribution at 95 %."""
 ROUNDS: Final = 50
-MILLION_HOURS: Final = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +50,6 @@ class Figure:
     def lower_bound(self) -> float:
         """With 95 % confidence there are more link-hours than this between two downs, also where there was none."""
         return self.link_hours / most_expected(self.downs)
-
-    def shows(self, hours: float = MILLION_HOURS) -> bool:
-        """Whether the hours that were watched show so many hours a flap with 95 % confidence."""
-        return self.lower_bound >= hours
 
 
 Key = Callable[[Record], tuple[str, ...] | None]
