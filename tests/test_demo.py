@@ -134,11 +134,15 @@ def test_it_ends_cleanly_and_says_so(demo: Demo) -> None:
 
 
 async def test_the_switchs_optics_come_up_and_it_ends_with_who_started_it() -> None:
-    async with switch_process(1.5) as port:
+    async with switch_process(4.0) as port:
         booting = await read_device("127.0.0.1", port, Credentials(), name="switch")
         assert list(booting.readings) == []
-        await asyncio.sleep(3.0)
-        found = await read_device("127.0.0.1", port, Credentials(), name="switch")
+        found = booting
+        for _ in range(100):
+            if found.readings:
+                break
+            await asyncio.sleep(0.3)
+            found = await read_device("127.0.0.1", port, Credentials(), name="switch")
         assert [reading.port for reading in found.readings if reading.values] == [f"swp{n}" for n in range(1, 8)]
         assert len(found.readings[6].lanes[q.RX_POWER]) == 4
     with pytest.raises(DriverError):
