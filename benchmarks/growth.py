@@ -20,6 +20,7 @@ A_BUS: Final = 16
 MOST_A_SECOND: Final = 1024
 """Polls; with more modules the period is longer, so that two cores carry them with the fake bus and the scraper."""
 TARGET: Final = 1.1
+_SLOW_POLLS: Final = 60
 _PACE: Final = 1.3
 """Of the period between scrapes: every value is another one."""
 
@@ -61,7 +62,9 @@ def size(modules: int, effort: Effort) -> Size:
     """One of them."""
     buses = max(1, modules // A_BUS)
     period_s = max(1.0, modules / MOST_A_SECOND)
-    with running(Shape(ports=modules, buses=buses, poll_s=period_s)) as watched:
+    # As many polls between two of the slow families at every size.
+    shape = Shape(ports=modules, buses=buses, poll_s=period_s, slow_s=_SLOW_POLLS * period_s)
+    with running(shape) as watched:
         watched.wait_ready(180.0)
         time.sleep(2 * period_s + 2.0)
         before = watched.metrics()
