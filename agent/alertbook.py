@@ -65,11 +65,10 @@ class AlertBook:
         self._changed = False
         self._wake = asyncio.Event()
         self._armed = 0.0
-        self._fixed_groups = {name: frozenset(ports) for name, ports in (groups or {}).items()}
+        self.use_groups(groups or {})
         self._sources: dict[tuple[str, str], str] = {}
         self._engines = Engines()
         self._shared_at = 0
-        self._regroup = True
         hub.subscribe(Reading, self._on_reading)
         hub.subscribe(PollFailed, self._on_failure)
         hub.subscribe(ModuleEvent, self._on_module)
@@ -88,6 +87,12 @@ class AlertBook:
         """Which ports share an engine or a laser: they fail together, and alerts of what they share name them."""
         self._engines = engines
         self._shared_at = -1
+
+    def use_groups(self, groups: Mapping[str, Sequence[str]]) -> None:
+        """Which ports share something, by the name that an incident of theirs has."""
+        self._fixed_groups = {name: frozenset(ports) for name, ports in groups.items()}
+        self._regroup = True
+        self._wake.set()
 
     def replace_rules(self, rules: Sequence[Rule]) -> None:
         """Other rules from now on; what fires under a rule that stays goes on firing."""

@@ -83,7 +83,7 @@ class Daemon:
             self.hub,
             rules_config.all_rules(config.rule),
             keep=_in(self._state_dir, "alerts.json"),
-            groups={f"{group.kind} {group.name}": group.ports for group in config.group},
+            groups=_groups(config),
             clock=clock.now,
             speed=clock.speed,
         )
@@ -376,10 +376,11 @@ class Daemon:
         if sources_changed:  # sources that cannot stand together are found out only so
             await asyncio.to_thread(opening.open_all, fresh)
         self.book.replace_rules(rules_config.all_rules(fresh.rule))
+        self.book.use_groups(_groups(fresh))
         self.peers.use(fresh.agent.peers, ends)
         self._quirks = quirks
-        if fresh.exporter != self.config.exporter:
-            _log.warning("reload: changes of [exporter] take effect after a restart")
+        if _until_restart(fresh) != _until_restart(self.config):
+            _log.warning("reload: changes of [exporter], profile and state_dir take effect after a restart")
         _log.info("reload: %s", "sources are opened anew" if sources_changed else "rules exchanged")
         return fresh, sources_changed
 
@@ -405,6 +406,16 @@ class Daemon:
 
 def _sources(wanted: opening.Wanted) -> set[str]:
     return {setup.source for setup in wanted.setups}
+
+
+def _groups(config: Config) -> dict[str, list[str]]:
+    """Ports that share something, by what an incident of theirs is called."""
+    return {f"{group.kind} {group.name}": group.ports for group in config.group}
+
+
+def _until_restart(config: Config) -> tuple[object, ...]:
+    """What a reload leaves as it is."""
+    return config.exporter, config.agent.profile, config.agent.state_dir
 
 
 def _state_dir(config: Config) -> Path | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.alertbook import AlertBook
+from agent.alertbook import GROUP_S, AlertBook
 from agent.alertjson import encode_alert, replayed, to_alert_document
 from agent.instances import Instant
 from agent.model import AlertEvent
@@ -240,6 +240,24 @@ async def test_ports_behind_one_bus_fall_together() -> None:
         ("correlated", "bus i2c:2"),
         ("correlated", "laser els-1"),
     }
+
+
+async def test_groups_are_exchanged_while_it_runs() -> None:
+    daemon = Daemon(groups={"laser els-1": ["Ethernet3", "Ethernet4"]})
+    for index in range(64):
+        daemon.hub.publish(reading(0, port=f"Ethernet{index}", source=f"i2c:{index}"))
+    run = asyncio.create_task(daemon.book.run())
+    await asyncio.sleep(0)
+    daemon.book.use_groups({"laser els-1": ["Ethernet9", "Ethernet10"]})
+    await asyncio.sleep(GROUP_S + 0.1)
+    for port in ("Ethernet3", "Ethernet4", "Ethernet9", "Ethernet10"):
+        daemon.hub.publish(edge(1, up=False, port=port))
+    daemon.clock.now = at(3)
+    await asyncio.sleep(0.05)
+    run.cancel()
+    await asyncio.gather(run, return_exceptions=True)
+    (incident,) = [event for event in daemon.told if event.rule == "correlated"]
+    assert (incident.port, incident.evidence["ports"]) == ("laser els-1", ["Ethernet9", "Ethernet10"])
 
 
 async def test_time_alone_is_noticed_by_the_running_book() -> None:

@@ -147,6 +147,16 @@ async def test_what_was_before_a_reload_takes_no_memory(tmp_path: Path) -> None:
         await eventually(lambda: before() is None)
 
 
+async def test_what_only_a_restart_changes_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with Scene(tmp_path).running() as scene:
+        await scene.daemon.reload()
+        assert "after a restart" not in caplog.text
+        text = scene.path.read_text()
+        scene.path.write_text(text.replace("[agent]", '[agent]\nprofile = "full"'))
+        await scene.daemon.reload()
+        assert "profile and state_dir take effect after a restart" in caplog.text
+
+
 async def test_a_reload_and_sources_that_come_at_once_do_not_hide_each_other() -> None:
     requests = Requests()
     requests.reload()
