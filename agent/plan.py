@@ -12,12 +12,11 @@ to the `Draft` of the refresh.
 """
 
 import copy
-import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
-from operator import getitem, itemgetter, truediv  # pyright: ignore[reportUnknownVariableType]
-from typing import Final, Generic, NamedTuple, Protocol, TypeVar, cast
+from operator import getitem, truediv  # pyright: ignore[reportUnknownVariableType]
+from typing import Final, Protocol, TypeVar, cast
 
+from agent import planrows
 from agent.memory import Memory, Span, merge
 from agent.model import (
     APPLICATIONS_A_BLOCK,
@@ -31,7 +30,7 @@ from agent.model import (
     VdmSample,
 )
 from agent.quantities import Flag, Quantity
-from agent.registers import Item, Kind
+from agent.registers import Item
 from agent.values import Values
 
 T = TypeVar("T")
@@ -89,7 +88,7 @@ def compile_plan(
     """
     items = tuple(items)
     wanted = [item.span for item in items] + [span for part in parts for span in part.spans]
-    wanted += [window for window in windows if any(_overlap(window, span) for span in wanted)]
+    wanted += [window for window in windows if any(planrows.overlap(window, span) for span in wanted)]
     return CompiledPlan(items, tuple(parts), _reads(wanted, tuple(avoid), gap), tuple(unread), module_state)
 
 
@@ -116,99 +115,14 @@ def _reads(wanted: Iterable[Span], avoid: Sequence[Span], gap: int) -> tuple[Spa
     for span in merge(wanted):
         last = joined[-1] if joined else None
         hole = last and last._replace(offset=last.end, length=span.offset - last.end)
-        if last and hole and 0 <= hole.length <= gap and _overlap(last, span, ignore_offsets=True):
+        if last and hole and 0 <= hole.length <= gap and planrows.overlap(last, span, ignore_offsets=True):
             whole = last._replace(length=span.end - last.offset)
-            if not any(_overlap(hole, latched) for latched in avoid):
+            if not any(planrows.overlap(hole, latched) for latched in avoid):
                 joined[-1] = whole
                 continue
         joined.append(span)
     # The highest bank first: bank 0 is left selected for whoever reads without knowing of banks.
     return tuple(sorted(joined, key=lambda span: (span.i2c, span.upper, -span.bank, span.page, span.offset)))
-
-
-def _overlap(one: Span, other: Span, *, ignore_offsets: bool = False) -> bool:
-    if (one.i2c, one.upper) != (other.i2c, other.upper):
-        return False
-    if one.upper and (one.page, one.bank) != (other.page, other.bank):
-        return False
-    return ignore_offsets or (one.offset < other.end and other.offset < one.end)
-
-
-class _Place(NamedTuple):
-    """Where bytes begin: in which block, and where in it."""
-
-    block: int
-    at: int
-
-
-class _Column(NamedTuple):
-    """Words of one quantity, lane by lane; `lanes` () is one word of the module."""
-
-    quantity: Quantity
-    place: _Place
-    order: str
-    """`>` or `<`, as in `struct`."""
-    layout: str
-    """The letters of its words and of the holes between them."""
-    divisor: int
-    """What a word is divided by, where that is all there is to do; else 0."""
-    scale: Callable[[int], float]
-    lanes: tuple[int, ...]
-
-
-class _Row(NamedTuple):
-    """The words of one quantity among those of a run."""
-
-    quantity: Quantity
-    lanes: tuple[int, ...]
-    first: int
-    end: int
-
-
-class _Run(NamedTuple):
-    """Words of one block that are unpacked, and divided, together."""
-
-    block: int
-    unpack: Callable[[bytes], tuple[int, ...]]
-    divisors: tuple[int, ...]
-    """One a word."""
-    rows: tuple[_Row, ...]
-
-
-class _Scaled(NamedTuple):
-    """Words of one quantity that take more than a division."""
-
-    block: int
-    unpack: Callable[[bytes], tuple[int, ...]]
-    scale: Callable[[int], float]
-    row: _Row
-
-
-class _FlagByte(NamedTuple, Generic[T]):
-    """One byte of a flag, over lanes or of the module, and what each of its 256 values means."""
-
-    flag: Flag
-    place: _Place
-    table: tuple[T, ...]
-
-
-class _FlagRun(NamedTuple, Generic[T]):
-    """The flags of one block: the bytes that hold them, one a flag, and the table of each."""
-
-    block: int
-    pick: Callable[[bytes], tuple[int, ...]]
-    flags: tuple[Flag, ...]
-    tables: tuple[tuple[T, ...], ...]
-
-
-class _Small(NamedTuple):
-    """One value smaller than a byte, or a byte; `lane` 0 is the module."""
-
-    name: str
-    place: _Place
-    shift: int
-    mask: int
-    lane: int
 
 
 class CompiledPlan:
@@ -232,25 +146,29 @@ class CompiledPlan:
         self._items = items
         self._unread = unread
         self._module_state = module_state
-        self._parts = [(part, [_locate(spans, span) for span in part.spans]) for part in parts]
+        self._parts = [(part, [planrows.locate(spans, span) for span in part.spans]) for part in parts]
         quantities = [item for item in items if isinstance(item.field.subject, Quantity)]
         flags = [item for item in items if isinstance(item.field.subject, Flag)]
-        columns = [_column(item, _locate(spans, item.span)) for item in quantities]
-        self._runs = _word_runs([column for column in columns if column.divisor])
-        self._scaled = [_scaled(column) for column in columns if not column.divisor]
-        rows = [row for item in flags if item.lanes for row in _lane_flags(item, spans)]
+        columns = [planrows.column_of(item, planrows.locate(spans, item.span)) for item in quantities]
+        self._runs = planrows.word_runs([column for column in columns if column.divisor])
+        self._scaled = [planrows.scaled(column) for column in columns if not column.divisor]
+        rows = [row for item in flags if item.lanes for row in planrows.lane_flags(item, spans)]
         first_rows = list({row.flag: row for row in reversed(rows)}.values())[::-1]
-        self._lane_flags = _flag_runs(first_rows)
+        self._lane_flags = planrows.flag_runs(first_rows)
         # Of another bank, or another byte of the same one.
         self._more_lane_flags = [row for row in rows if row not in first_rows]
-        self._flags = _flag_runs([row for item in flags if not item.lanes for row in _module_flags(item, spans)])
+        self._flags = planrows.flag_runs(
+            [row for item in flags if not item.lanes for row in planrows.module_flags(item, spans)]
+        )
         named = (item for item in items if isinstance(item.field.subject, str))
-        self._settings = [row for item in named for row in _small(item, spans)]
+        self._settings = [row for item in named for row in planrows.small(item, spans)]
         self._keys = [
-            tuple(dict.fromkeys(_keys(item for item in items if _locate(spans, item.span).block == block)))
+            tuple(dict.fromkeys(_keys(item for item in items if planrows.locate(spans, item.span).block == block)))
             for block in range(len(spans))
         ]
-        self._flag_bytes = _stretches([(_locate(spans, item.span), item.span.length) for item in flags])
+        self._flag_bytes = planrows.stretches(
+            [(planrows.locate(spans, item.span), item.span.length) for item in flags]
+        )
         self._flag_key: list[bytes | None] | None = None
         self._met: dict[object, tuple[Mapping[Flag, bool], Mapping[Flag, LaneFlags]]] = {}
         """What flags of the kind's modules were last: mostly none is set, and one answer serves all."""
@@ -387,7 +305,7 @@ class CompiledPlan:
         return state, ready, paths, applications, disabled
 
 
-def _flags_of(runs: Iterable[_FlagRun[T]], blocks: Sequence[bytes | None]) -> dict[Flag, T]:
+def _flags_of(runs: Iterable[planrows.FlagRun[T]], blocks: Sequence[bytes | None]) -> dict[Flag, T]:
     found: dict[Flag, T] = {}
     for index, pick, flags, tables in runs:
         block = blocks[index]
@@ -418,136 +336,6 @@ def _shorter(block: bytes | None, size: int) -> bool:
     return block is not None and len(block) < size
 
 
-def _locate(spans: Sequence[Span], wanted: Span) -> _Place:
-    for block, span in enumerate(spans):
-        if _overlap(span, wanted) and span.offset <= wanted.offset and wanted.end <= span.end:
-            return _Place(block, wanted.offset - span.offset)
-    raise LookupError(f"no read covers {wanted}")
-
-
-def _stretches(places: Iterable[tuple[_Place, int]]) -> list[tuple[int, int, int]]:
-    """Block, first and end of the bytes that all these places (with their lengths) lie in."""
-    ends: dict[int, tuple[int, int]] = {}
-    for (block, at), length in places:
-        first, end = ends.get(block, (at, at))
-        ends[block] = min(first, at), max(end, at + length)
-    return [(block, first, end) for block, (first, end) in ends.items()]
-
-
-def _cut(blocks: Sequence[bytes | None], place: _Place, span: Span) -> bytes | None:
+def _cut(blocks: Sequence[bytes | None], place: planrows.Place, span: Span) -> bytes | None:
     block = blocks[place.block]
     return None if block is None else block[place.at : place.at + span.length]
-
-
-def _column(item: Item, place: _Place) -> _Column:
-    row, subject = item.field, item.field.subject
-    if row.bits or not isinstance(subject, Quantity):
-        raise TypeError(f"{row.name}: a quantity needs whole words")
-    used = [at for at, lane in enumerate(item.lanes) if lane]
-    lanes = item.lanes[used[0] : used[-1] + 1] if used else (1,)
-    layout = "".join(row.kind.letter if lane else f"{row.kind.size}x" for lane in lanes)
-    simple = item.convert is None and row.kind is not Kind.F16 and row.lsb.numerator == 1
-    numbers = tuple(lane for lane in item.lanes if lane)
-    divisor = row.lsb.denominator if simple else 0
-    return _Column(subject, place, row.kind.order, layout, divisor, item.scale, numbers)
-
-
-def _scaled(column: _Column) -> _Scaled:
-    unpack = struct.Struct(f"{column.order}{column.place.at}x{column.layout}").unpack_from
-    return _Scaled(column.place.block, unpack, column.scale, _Row(column.quantity, column.lanes, 0, 0))
-
-
-def _word_runs(columns: Iterable[_Column]) -> list[_Run]:
-    """Columns of one block and byte order together; one that overlaps another begins a run of its own."""
-    groups: list[list[_Column]] = []
-    for column in columns:
-        for group in groups:
-            kind = (group[0].place.block, group[0].order)
-            if kind == (column.place.block, column.order) and not any(_meet(column, other) for other in group):
-                group.append(column)
-                break
-        else:
-            groups.append([column])
-    return [_word_run(group) for group in groups]
-
-
-def _end(column: _Column) -> int:
-    return column.place.at + struct.calcsize(column.order + column.layout)
-
-
-def _meet(one: _Column, other: _Column) -> bool:
-    return one.place.at < _end(other) and other.place.at < _end(one)
-
-
-def _word_run(columns: Sequence[_Column]) -> _Run:
-    layout, at = columns[0].order, 0
-    divisors: list[int] = []
-    rows: dict[_Column, _Row] = {}
-    for column in sorted(columns, key=lambda column: column.place.at):
-        layout += f"{column.place.at - at}x{column.layout}"
-        at = _end(column)
-        first = len(divisors)
-        divisors += [column.divisor] * (len(column.lanes) or 1)
-        rows[column] = _Row(column.quantity, column.lanes, first, len(divisors))
-    unpack = struct.Struct(layout).unpack_from
-    return _Run(columns[0].place.block, unpack, tuple(divisors), tuple(rows[column] for column in columns))
-
-
-def _small(item: Item, spans: Sequence[Span]) -> list[_Small]:
-    row = item.field
-    place = _locate(spans, item.span)
-    first = item.span.offset - row.offset
-    mask = (1 << row.width) - 1 if row.bits else 0xFF
-    starts = row.bits or tuple(range(0, 8 * row.count, 8))
-    return [
-        _Small(row.name, _Place(place.block, place.at + (at >> 3) - first), at & 7, mask, lane)
-        for at, lane in zip(starts, item.lanes or (0,) * len(starts), strict=True)
-        if lane or not item.lanes
-    ]
-
-
-def _module_flags(item: Item, spans: Sequence[Span]) -> Iterator[_FlagByte[bool]]:
-    flag = item.field.subject
-    if isinstance(flag, Flag):
-        for row in _small(item, spans):
-            yield _FlagByte(flag, row.place, _set_in(row.mask << row.shift))
-
-
-def _lane_flags(item: Item, spans: Sequence[Span]) -> Iterator[_FlagByte[LaneFlags]]:
-    flag = item.field.subject
-    bits: dict[_Place, list[tuple[int, int]]] = {}
-    if isinstance(flag, Flag):
-        for row in _small(item, spans):
-            bits.setdefault(row.place, []).append((row.shift, row.lane))
-        for place, lanes in bits.items():
-            yield _FlagByte(flag, place, _table(tuple(lanes)))
-
-
-def _flag_runs(rows: Iterable[_FlagByte[T]]) -> list[_FlagRun[T]]:
-    blocks: dict[int, list[_FlagByte[T]]] = {}
-    for row in rows:
-        blocks.setdefault(row.place.block, []).append(row)
-    return [
-        _FlagRun(
-            block,
-            itemgetter(*(row.place.at for row in mine), 0),  # one more than there are flags: always a tuple
-            tuple(row.flag for row in mine),
-            tuple(row.table for row in mine),
-        )
-        for block, mine in blocks.items()
-    ]
-
-
-@lru_cache(maxsize=256)
-def _set_in(mask: int) -> tuple[bool, ...]:
-    """For every byte whether a bit of the mask is set in it."""
-    return tuple(bool(byte & mask) for byte in range(256))
-
-
-@lru_cache(maxsize=256)
-def _table(lanes: tuple[tuple[int, int], ...]) -> tuple[LaneFlags, ...]:
-    """For every byte the lanes whose bit is set in it; shared by all flags of that layout."""
-    offered = sum(1 << lane - 1 for _, lane in lanes)
-    return tuple(
-        LaneFlags(offered, sum((byte >> bit & 1) << lane - 1 for bit, lane in lanes)) for byte in range(256)
-    )
