@@ -9,39 +9,22 @@ import contextlib
 import importlib.util
 import logging
 import socket
-import subprocess
 import sys
 from collections.abc import AsyncGenerator
 
 from agent.errors import OpticError
+from fakes import child
 
 
 @contextlib.asynccontextmanager
-async def embedded_broker(timeout_s: float = 20.0) -> AsyncGenerator[str]:
+async def embedded_broker() -> AsyncGenerator[str]:
     """Start the broker and yield its URL, `mqtt://127.0.0.1:PORT`. Raises OpticError when it does not start."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "fakes.broker", stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    failed = OpticError(
+        "the embedded MQTT broker did not start",
+        hint="install the demo extra (pip install 'opticd[demo]') or name a broker with --mqtt URL",
     )
-    assert process.stdout is not None
-    assert process.stdin is not None
-    try:
-        try:
-            line = await asyncio.wait_for(process.stdout.readline(), timeout_s)
-        except TimeoutError:
-            line = b""
-        if not line.strip().isdigit():
-            raise OpticError(
-                "the embedded MQTT broker did not start",
-                hint="install the demo extra (pip install 'opticd[demo]') or name a broker with --mqtt URL",
-            )
-        yield f"mqtt://127.0.0.1:{int(line)}"
-    finally:
-        process.stdin.close()
-        try:
-            await asyncio.wait_for(process.wait(), 2.0)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+    async with child.listening("fakes.broker", failed=failed) as port:
+        yield f"mqtt://127.0.0.1:{port}"
 
 
 def _free_port() -> int:

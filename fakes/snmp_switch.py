@@ -10,7 +10,6 @@ Not simulated: what `fakes.snmp_agent` does not either; limits; links that go do
 import asyncio
 import contextlib
 import math
-import subprocess
 import sys
 import time
 from collections.abc import AsyncGenerator
@@ -19,6 +18,7 @@ from typing import Final
 from agent import quantities as q
 from agent.errors import OpticError
 from agent.model import Module, Reading
+from fakes import child
 from fakes.snmp_agent import Agent, Tables
 from fakes.snmp_recording import Row
 from fakes.snmp_tables import Port, switch
@@ -31,29 +31,11 @@ _REFRESH_S: Final = 1.0
 
 
 @contextlib.asynccontextmanager
-async def switch_process(boot_s: float, *, timeout_s: float = 20.0) -> AsyncGenerator[int]:
+async def switch_process(boot_s: float) -> AsyncGenerator[int]:
     """Start the switch and yield its UDP port. Raises OpticError when it does not start."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "fakes.snmp_switch", str(boot_s), stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE, start_new_session=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    assert process.stdin is not None
-    try:
-        try:
-            line = await asyncio.wait_for(process.stdout.readline(), timeout_s)
-        except TimeoutError:
-            line = b""
-        if not line.strip().isdigit():
-            raise OpticError("the simulated switch did not start", hint="is UDP on the loopback allowed?")
-        yield int(line)
-    finally:
-        process.stdin.close()
-        try:
-            await asyncio.wait_for(process.wait(), 2.0)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+    failed = OpticError("the simulated switch did not start", hint="is UDP on the loopback allowed?")
+    async with child.listening("fakes.snmp_switch", str(boot_s), failed=failed) as port:
+        yield port
 
 
 def rows(second: float, boot_s: float) -> list[Row]:
