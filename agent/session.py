@@ -131,7 +131,9 @@ class ModuleSession:
         blocks = self._blocks(reads, known, discarded)
         previous = self._last_module if change is ModuleChange.SWAPPED else Module()
         if known.working_since is not None and reads.good:
-            return self._at_work(reads, known, blocks, before)._replace(change=change, previous=previous)
+            found = self._at_work(reads, known, blocks, before)
+            discarded += found.discarded
+            return found._replace(change=change, previous=previous, discarded=tuple(discarded))
         if not known.plan.spans:
             known.doubtful = True  # nothing to refresh (copper): its serial number is the sign of life
         elif not reads.good:

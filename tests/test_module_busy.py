@@ -141,6 +141,14 @@ def test_a_floating_bus_is_no_command() -> None:
     assert "module_busy" not in [each.reason for each in cage.refresh().troubles]
 
 
+def test_what_is_discarded_while_it_works_is_told() -> None:
+    cage = Cage()
+    cage.status(0x83)
+    assert cage.refresh().discarded == ()
+    cage.module.flood()
+    assert [each.reason for each in cage.refresh().discarded] == ["all_ff"]
+
+
 def test_it_costs_no_transaction() -> None:
     with_status, without = Cage(), Cage(instances=0)
     with_status.refresh()
