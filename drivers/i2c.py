@@ -142,7 +142,7 @@ class LinuxI2cBus:
 
     `chunk`: bytes a read at most, 0 for what the adapter can (some take only 16 or 63); `muxes`: addresses of
     PCA954x muxes whose control byte may be written; `freeze`: see `WriteGuard`; `find`: gives the device node each
-    time that it is opened, where `name` is not one.
+    time that it is opened; `name` is then what the bus is called.
     """
 
     def __init__(

@@ -10,7 +10,7 @@ another daemon has the module; `freeze` VDM may be frozen, which is a write.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -63,7 +63,8 @@ class I2cDriver:
         owner = self._owner()
         if not exclusive:
             self._refuse_owned(_now(device, find), path, owner)
-        bus = self._bus(device, path, chunk=chunk, shared=shared, enable=enable, find=find)
+        node = partial(self._node, device, find, guarded=not exclusive and not path)
+        bus = self._bus(device, path, chunk=chunk, shared=shared, enable=enable, node=node)
         self._buses[device].bus.guard.freeze |= freeze
         name = "".join(
             (head.removeprefix("/dev/").removeprefix("i2c-"), *(f":{hop}" for hop in hops.split(":") if hop))
@@ -81,13 +82,20 @@ class I2cDriver:
             return None
         return AdapterName(head.removeprefix(i2c_names.PREFIX), sys=self._sys)
 
+    def _node(self, device: str, find: AdapterName | None, *, guarded: bool) -> str:
+        """The device node, each time that it is opened: a bus that came late may have an owner by then."""
+        node = find() if find else device
+        if guarded:
+            self._refuse_owned(node, (), "")
+        return node
+
     def _bus(
-        self, device: str, path: mux.Path, *, chunk: int, shared: bool, enable: int, find: AdapterName | None
+        self, device: str, path: mux.Path, *, chunk: int, shared: bool, enable: int, node: Callable[[], str]
     ) -> I2cBus:
         """Cages behind the muxes of one bus share it: one descriptor, and one channel on at a time."""
         known = self._buses.get(device)
         if known is None:
-            bus = LinuxI2cBus(device, calls=self._calls, chunk=chunk, find=find)
+            bus = LinuxI2cBus(device, calls=self._calls, chunk=chunk, find=node)
             known = self._buses[device] = _Bus(bus, mux.MuxTree(bus, shared=shared, enable=enable))
         known.bus.guard.muxes |= mux.addresses([path])
         return known.tree.channel(path) if path else known.bus

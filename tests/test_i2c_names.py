@@ -95,12 +95,28 @@ def test_one_that_comes_later(host: Host) -> None:
     assert memory.read(Span(0, 1)) == b"\x03"
 
 
-def test_a_module_of_the_kernel_is_left_alone_whatever_the_bus_is_called(host: Host) -> None:
-    host.plug(5, filled(), name="mine", at="a")
+def bind(host: Host, number: int) -> None:
+    """Give the module to a driver of the kernel."""
     driver = host.sys / "bus/i2c/drivers/optoe"
     driver.mkdir(parents=True)
-    module = host.sys / "bus/i2c/devices/5-0050"
+    module = host.sys / f"bus/i2c/devices/{number}-0050"
     module.mkdir()
     (module / "driver").symlink_to(driver)
+
+
+def test_a_module_of_the_kernel_is_left_alone_whatever_the_bus_is_called(host: Host) -> None:
+    host.plug(5, filled(), name="mine", at="a")
+    bind(host, 5)
     with pytest.raises(NotPermitted, match="optoe has the module"):
         host.open("adapter=mine")
+
+
+@pytest.mark.parametrize("address", ["adapter=late", "5"])
+def test_one_that_comes_later_with_a_driver_of_the_kernel_is_left_alone_too(host: Host, address: str) -> None:
+    memory = host.open(address).memory
+    adapter = filled()
+    host.plug(5, adapter, name="late", at="a")
+    bind(host, 5)
+    with pytest.raises(NotPermitted, match="optoe has the module"):
+        memory.read(Span(0, 1))
+    assert adapter.traffic.messages == 0
