@@ -128,7 +128,7 @@ def probe(memory: ModuleMemory, *, source: str, port: str) -> Found:
     try:
         known = Memory()
         known.put(_FIRST, memory.read(_FIRST))
-        # Of a paged module bytes 3-25 are flags, which a read clears: they belong to whoever monitors it.
+        # Of a paged module bytes 3-25 hold the flags, which a read clears: they belong to whoever monitors it.
         sfp = sff8024.identifier(known.byte(0) or 0).memory_map == sff8024.SFF8472
         for span in (Span(3, 125) if sfp else Span(26, 102), Span(128, 128)):
             known.put(span, memory.read(span))
