@@ -91,7 +91,9 @@ class _Open:
 
     event: LinkEvent
     before: tuple[Shot, ...]
-    peer_before: dict[int, float]
+    end: End | None
+    """The other end, as it was known at the event: by LLDP a link that is down has none soon."""
+    peer_before: Mapping[int, float]
     after: list[Shot] = field(default_factory=list[Shot])
     """While the link was down."""
     seen: list[Shot] = field(default_factory=list[Shot])
@@ -207,11 +209,13 @@ class Forensics:
             if before and before[-1].time >= last.time:
                 before.pop()
             before.append(Shot.of(last))  # the same sample, with what the history does not keep
-        case = _Open(event, tuple(before), self._peer_power(event))
+        end = self.peers.of(event.device, event.port)
+        peer = self._reading_of(end)
+        case = _Open(event, tuple(before), end, peer.lanes.get(q.TX_POWER, {}) if peer is not None else {})
         if last is not None and last.time == event.time:
             case.note(last)  # one poll told of the link and, a moment before, of its light
         elif last is not None and event.time - last.time <= FLAG_S:
-            known = _Open(event, (), {})
+            known = _Open(event, (), None, {})
             known.note(last)
             case.flags.update(known.flags)
         return case
@@ -277,7 +281,7 @@ class Forensics:
             thresholds=state.reading.thresholds if state.reading is not None else {},
             removed=case.removed,
             failed_polls=case.failed,
-            peer=self._peer(event, case.peer_before),
+            peer=self._peer(case),
             host_detail=state.host.link_detail if state.host is not None else "",
         )
 
@@ -291,29 +295,23 @@ class Forensics:
         }
         if verdict.lanes:
             said["lanes_affected"] = list(verdict.lanes)
-        if (end := self.peers.of(case.event.device, case.event.port)) is not None:
-            said["peer"] = str(end)
+        if case.end is not None:
+            said["peer"] = str(case.end)
         if (loss := _span_loss(built)) is not None:
             said["span_loss_db"] = loss
         return said
 
     # ---- the other end ------------------------------------------------------------------------------------
 
-    def _peer_power(self, event: LinkEvent) -> dict[int, float]:
-        reading = self._peer_reading(event)
-        return dict(reading.lanes.get(q.TX_POWER, {})) if reading is not None else {}
-
-    def _peer(self, event: LinkEvent, before: dict[int, float]) -> Peer | None:
-        end = self.peers.of(event.device, event.port)
-        reading = self._peer_reading(event)
-        if end is None or reading is None:
+    def _peer(self, case: _Open) -> Peer | None:
+        reading = self._reading_of(case.end)
+        if reading is None:
             return None
         faults = reading.lane_flags.get(q.TX_FAULT)
         seen = (Seen(q.TX_FAULT.name, 0, reading.time),) if faults is not None and faults.active else ()
-        return Peer(str(end), before, dict(reading.lanes.get(q.TX_POWER, {})), seen)
+        return Peer(str(case.end), case.peer_before, reading.lanes.get(q.TX_POWER, {}), seen)
 
-    def _peer_reading(self, event: LinkEvent) -> Reading | None:
-        end = self.peers.of(event.device, event.port)
+    def _reading_of(self, end: End | None) -> Reading | None:
         if end is None or end.device not in self._hub.devices:
             return None
         state = self._hub.devices[end.device].ports.get(end.port)

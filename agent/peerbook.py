@@ -46,7 +46,7 @@ class PeerBook:
     def use(self, path: Path | None, known: Peers) -> None:
         """Another file from now on, and what was read of it (the reload did, before it changed anything)."""
         self._path, self._file = path, known
-        self._stamp = _stamp(path)
+        self._stamp = None  # looked at once more: it may have changed since it was read
 
     def of(self, device: str, port: str) -> End | None:
         """The other end of this port, by the names that ports have here; None when nobody said."""

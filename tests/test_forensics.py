@@ -12,10 +12,21 @@ from agent.alertjson import encode_alert
 from agent.forensics import MOST_CASES, Forensics, Watch
 from agent.history import History
 from agent.latches import Latch, Where
-from agent.model import AlertEvent, DownCause, LinkEvent, Module, ModuleChange, ModuleEvent, PollFailed, Reading
+from agent.model import (
+    AlertEvent,
+    DownCause,
+    LinkEvent,
+    Module,
+    ModuleChange,
+    ModuleEvent,
+    Neighbour,
+    PollFailed,
+    Reading,
+)
+from agent.peerbook import PeerBook
 from agent.peers import End, Peers
 from agent.rules_builtin import BUILTIN_RULES
-from agent.state import Hub, LinkChanged, LinkState
+from agent.state import Hub, LinkChanged, LinkState, NeighboursSeen
 from tests.alert_helpers import DEVICE, WALL, lanes, reading
 from tests.mosquitto import eventually
 
@@ -222,6 +233,21 @@ async def test_the_other_end_tells_fibre_from_laser_and_gives_the_span_loss() ->
         # 0 dBm launched, -3.01 dBm received before; -20 dBm received after.
         loss = 20.0 if cause == "fibre" else 3.01
         assert event.evidence["span_loss_db"] == {"before": 3.01, "after": loss}
+
+
+async def test_the_other_end_is_the_one_of_before_the_fall() -> None:
+    """A link that is down hears nothing by LLDP: soon nobody is at its other end."""
+    scene = Scene()
+    scene.forensics.peers = PeerBook(scene.hub)
+    heard = {"Ethernet0": Neighbour("spine-3", ("Ethernet12",))}
+    async with running(scene):
+        scene.hub.publish(NeighboursSeen(DEVICE, "lldpd", heard))
+        scene.cage.poll()
+        scene.edge(up=False)
+        scene.hub.publish(NeighboursSeen(DEVICE, "lldpd", {}))
+        await _until_explained(scene)
+    (event,) = scene.explained()
+    assert event.evidence["peer"] == "spine-3 Ethernet12"
 
 
 async def _until_explained(scene: Scene) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import app, config
+from agent import app, config, peerbook
 from agent.errors import ConfigError
 from agent.model import AlertEvent, End, Reading
 from agent.peerbook import PeerBook
@@ -202,6 +202,20 @@ async def test_peers_are_read_again(tmp_path: Path, caplog: pytest.LogCaptureFix
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_peers_that_change_during_a_reload_are_taken_over(tmp_path: Path) -> None:
+    file = tmp_path / "peers.toml"
+    link = '[[link]]\na = ["leaf-17", "Ethernet1"]\nb = ["spine-3", "{port}"]\n'
+    file.write_text(link.format(port="Ethernet1"))
+    book = PeerBook(Hub("leaf-17"), look_s=0.05)
+    read = peerbook.load(file)
+    file.write_text(link.format(port="Ethernet12"))
+    book.use(file, read)
+    task = asyncio.create_task(book.run())
+    await eventually(lambda: book.of("leaf-17", "Ethernet1") == End("spine-3", "Ethernet12"))
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_sighup_reads_the_peers_of_the_config(tmp_path: Path) -> None:
