@@ -231,13 +231,17 @@ async def test_flaps_between_polls_are_in_the_vendors_counter(bench: Bench, colu
     assert bench.hub.devices["leaf-1"].ports["Ethernet1"].link.transitions == 6  # type: ignore[union-attr]  # it is there
 
 
-async def test_a_counter_that_is_0_for_ever_counts_nothing(bench: Bench) -> None:
-    agent = await bench.add("leaf-1", {1: Port(optic(), last_change=500)})
-    counter = Row((1, 3, 6, 1, 4, 1, 30065, 3, 15, 1, 1, 1, 8, 1), COUNTER32, 0)
-    agent.tables.set(counter)
+@pytest.mark.parametrize("of_another_port", [0, 7])
+async def test_a_counter_that_is_0_for_ever_counts_nothing(bench: Bench, of_another_port: int) -> None:
+    """It may count other kinds of ports: one that is up, and never came up, is none of them."""
+    agent = await bench.add("leaf-1", {n: Port(optic(), last_change=500) for n in (1, 2)})
+    column = (1, 3, 6, 1, 4, 1, 30065, 3, 15, 1, 1, 1, 8)
+    counters = [Row((*column, 1), COUNTER32, 0), Row((*column, 2), COUNTER32, of_another_port)]
+    agent.tables.set(*counters)
     await bench.start()
-    await bench.until(lambda: len(bench.of(Reading)) >= 2)
-    agent.tables.replace([*switch({1: Port(optic(), last_change=900)}, up_time=100_500), counter])
+    await bench.until(lambda: len(bench.of(Reading)) >= 4)
+    bounced = {1: Port(optic(), last_change=900), 2: Port(optic(), last_change=500)}
+    agent.tables.replace([*switch(bounced, up_time=100_500), *counters])
     await bench.until(lambda: len(bench.of(LinkEvent)) >= 2)  # ifLastChange tells
     assert bench.hub.devices["leaf-1"].ports["Ethernet1"].link.transitions == 2  # type: ignore[union-attr]  # it is there
 

@@ -175,10 +175,10 @@ class PortMap:
         return _cell(columns, self.links.last_change, self.if_index) if self.interface is not None else None
 
     def changes(self, columns: Sequence[Column | None]) -> int | None:
-        """How often the link changed, by the vendor's own counter."""
+        """How often the link changed, by the vendor's own counter; one of 0 does not count this kind of port."""
         if self.links.changes < 0 or self.interface is None:
             return None
-        return _cell(columns, self.links.changes, self.if_index)
+        return _cell(columns, self.links.changes, self.if_index) or None
 
     def _lane_flags(self, columns: Sequence[Column | None]) -> dict[Flag, LaneFlags]:
         masks: dict[Flag, tuple[int, int]] = {}
