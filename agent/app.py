@@ -10,7 +10,6 @@ import logging
 import os
 import signal
 import socket
-import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -71,7 +70,6 @@ class Daemon:
         self.config = config
         self._look_again = look_again
         self.hub = Hub(config.agent.device)
-        self.started_at = time.monotonic()
         self._path = path
         self._on_started = on_started
         self._clock = clock
