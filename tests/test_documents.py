@@ -135,10 +135,23 @@ def test_metrics_that_documents_name_are_exported() -> None:
             assert group or f"`{base}" in known, f"{page.relative_to(ROOT)} names {name}"
 
 
+def _shell_scripts() -> list[Path]:
+    files = [path for folder in ("scripts", "deploy/debian", "tests/rig") for path in (ROOT / folder).iterdir()]
+    return [path for path in files if path.is_file() and re.match(r"#!.*\b(ba)?sh\n", path.read_text("utf-8"))]
+
+
 def test_scripts_are_sound() -> None:
     if not shutil.which("bash"):
         pytest.skip("bash is not installed")
-    for path in (ROOT / "scripts").iterdir():
-        if path.is_file() and "bash" in path.read_text(encoding="utf-8").split("\n", 1)[0]:
-            done = subprocess.run(["bash", "-n", Path(path)], check=False, capture_output=True, text=True)
-            assert done.returncode == 0, done.stderr
+    scripts = _shell_scripts()
+    assert {"test", "build-deb", "postinst", "build-rig"} <= {path.name for path in scripts}
+    for path in scripts:
+        done = subprocess.run(["bash", "-n", path], check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("shellcheck"), reason="shellcheck is not installed")
+def test_shellcheck_has_nothing_to_say_of_them() -> None:
+    command = ["shellcheck", "--severity=warning", *map(str, _shell_scripts())]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stdout
