@@ -2,7 +2,8 @@
 
 import contextlib
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +31,21 @@ def module_owner(proc: Path = PROC, units: Path = UNITS) -> str:
     if os.access(proc / "1" / "cmdline", os.R_OK):
         return _among_processes(proc)
     return next((name for name, unit in _UNIT.items() if (units / f"invocation:{unit}").is_symlink()), "")
+
+
+def remembered(
+    owner: Callable[[], str], *, seconds: float = 10.0, clock: Callable[[], float] = time.monotonic
+) -> Callable[[], str]:
+    """`owner`, asked anew when its answer is so old: it looks at all processes, and many cages open at once."""
+    told: tuple[float, str] | None = None
+
+    def ask() -> str:
+        nonlocal told
+        if told is None or clock() - told[0] > seconds:
+            told = clock(), owner()
+        return told[1]
+
+    return ask
 
 
 def _among_processes(proc: Path) -> str:

@@ -17,7 +17,7 @@ import fnmatch
 import logging
 import re
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -246,7 +246,7 @@ class EthtoolDriver:
         self._candidates = candidates or partial(netdevs.candidates, sys_root=sys)
         self._doors = doors
         self._sys = sys
-        self._owner = cache(owner)  # all processes of the host are looked at: once, and not for each cage
+        self._owner = coexistence.remembered(owner)
         self._complaint = Complaint()
 
     def open(self, address: str, options: Options) -> Cage:

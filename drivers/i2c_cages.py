@@ -10,7 +10,7 @@ another daemon has the module; `freeze` VDM may be frozen, which is a write.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -43,7 +43,7 @@ class I2cDriver:
     ) -> None:
         self._calls = calls
         self._sys = sys
-        self._owner = cache(owner)  # all processes of the host are looked at: once, and not for each cage
+        self._owner = coexistence.remembered(owner)
         self._buses: dict[str, _Bus] = {}
 
     def open(self, address: str, options: Options) -> Cage:

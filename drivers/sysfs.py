@@ -16,7 +16,6 @@ import glob
 import os
 import re
 from collections.abc import Callable, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -195,7 +194,7 @@ class SysfsDriver:
         self, *, files: FileCalls | None = None, owner: Callable[[], str] = coexistence.module_owner
     ) -> None:
         self._files = files
-        self._owner = cache(owner)  # all processes of the host are looked at: once, and not for each cage
+        self._owner = coexistence.remembered(owner)
 
     def open(self, address: str, options: Options) -> Cage:
         """The cage behind a file, or behind the folder it is in."""

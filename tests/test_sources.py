@@ -12,7 +12,7 @@ from agent.errors import ConfigError, NotPermitted, PageRefused
 from agent.memory import Memory, Shape, Span
 from agent.sources import Cage, Options, parse_source
 from drivers import registry
-from drivers.coexistence import module_owner
+from drivers.coexistence import module_owner, remembered
 from drivers.i2c_cages import I2cDriver
 from drivers.registry import Registry
 from drivers.sysfs import SysfsDriver
@@ -198,6 +198,17 @@ def test_the_process_list_decides_where_it_is_seen(tmp_path: Path) -> None:
     (tmp_path / "proc" / "1").mkdir(parents=True)
     (tmp_path / "proc" / "1" / "cmdline").write_bytes(b"/sbin/init\0")
     assert module_owner(tmp_path / "proc", tmp_path) == ""
+
+
+def test_an_owner_that_begins_later_is_told_of_the_cages_that_come_later() -> None:
+    now, running = 100.0, ""
+    owner = remembered(lambda: running, clock=lambda: now)
+    assert owner() == ""
+    running = "xcvrd"
+    now = 109.0
+    assert owner() == ""
+    now = 111.0
+    assert owner() == "xcvrd"
 
 
 def test_raw_i2c_beside_an_owner_is_refused(sys: Path) -> None:
