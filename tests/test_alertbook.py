@@ -16,6 +16,7 @@ from agent.model import AlertEvent
 from agent.rules_builtin import BUILTIN_RULES
 from agent.state import Hub, LinkChanged, LinkState
 from tests.alert_helpers import DEVICE, WALL, at, edge, lanes, reading, said
+from tests.mosquitto import eventually
 
 
 class Clock:
@@ -253,7 +254,7 @@ async def test_groups_are_exchanged_while_it_runs() -> None:
     for port in ("Ethernet3", "Ethernet4", "Ethernet9", "Ethernet10"):
         daemon.hub.publish(edge(1, up=False, port=port))
     daemon.clock.now = at(3)
-    await asyncio.sleep(0.05)
+    await eventually(lambda: any(event.rule == "correlated" for event in daemon.told))
     run.cancel()
     await asyncio.gather(run, return_exceptions=True)
     (incident,) = [event for event in daemon.told if event.rule == "correlated"]
