@@ -21,6 +21,7 @@ from agent.alertsave import dump, restore
 from agent.clock import HOST
 from agent.engines import Engines
 from agent.instances import Instant
+from agent.judging import OF_LASERS
 from agent.model import AlertEvent, HostCounters, LinkEvent, ModuleEvent, PollFailed, Reading
 from agent.rules import CORRELATED, LINK, LaserFault, Rule
 from agent.state import Hub, LinkChanged, PortForgotten
@@ -34,7 +35,8 @@ GROUP_S: Final = 0.5
 """At a start every reading brings a new port: they are grouped so often, not each time."""
 IDLE_S: Final = 60.0
 
-LASER_FAULT: Final = LaserFault.FLAG.value
+OF_A_LASER: Final = (LaserFault.FLAG.value, *(f"{quantity.name}_" for quantity in OF_LASERS))
+"""How the names of rules begin whose lane is the number of a laser of an external source."""
 
 AlertKey = tuple[str, str, str, int]
 
@@ -177,7 +179,7 @@ class AlertBook:
         engines = self._engines
         if event.device != self._hub.local.device or event.rule in (CORRELATED, LINK):
             return event
-        laser = event.lane if event.rule == LASER_FAULT else 0
+        laser = event.lane if event.rule.startswith(OF_A_LASER) else 0
         ports = engines.affected(event.port, laser=laser) if laser or not event.lane else ()
         if ports:
             verb = "carries" if event.port in engines else "lights"

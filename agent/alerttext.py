@@ -9,9 +9,10 @@ from typing import Final
 
 from agent.correlation import DEVICE_SCOPE, Incident
 from agent.instances import Instance, Instant, Port
+from agent.judging import OF_LASERS
 from agent.model import AlertEvent, AlertModule, DownCause, LinkEvent, Module
 from agent.quantities import Quantity, Unit, dbm
-from agent.rules import CORRELATED, KP4_LIMIT, LINK, Figure, Happening, Observable, Rule
+from agent.rules import CORRELATED, KP4_LIMIT, LINK, Figure, Happening, LaserFault, Observable, Rule
 
 _FIGURE_UNITS: Final = ("ratio", "db", "days", "decades")
 
@@ -70,7 +71,8 @@ def summary(
 ) -> str:
     """One sentence: where, what, how much. Value and threshold in the unit of messages."""
     unit = unit_of(rule)
-    where = f"{port} lane {lane}" if lane else port
+    kind = "laser" if rule.watch in OF_LASERS or rule.watch is LaserFault.FLAG else "lane"
+    where = f"{port} {kind} {lane}" if lane else port
     if by_flag:
         # The excursion lies between two polls: the value read now would contradict the sentence.
         return (

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from agent import quantities as q
 from agent.levels import Level, Watched, clear_level, usable, watch
-from agent.model import Bounds, Reading, VdmSample
+from agent.model import Bounds, Laser, Reading, VdmSample
 from agent.quantities import Flag, Quantity, Unit, dbm
 from agent.rules import (
     BoundName,
@@ -30,6 +30,9 @@ from agent.rules import (
 DATA_PATH_ACTIVATED: Final = 4
 READY_STATES: Final = frozenset({"", "ModuleReady"})
 FAULT_STATE: Final = "ModuleFault"
+LIT: Final = "on"
+OF_LASERS: Final[Mapping[Quantity, Quantity]] = {q.LASER_BIAS: q.TX_BIAS, q.LASER_POWER: q.TX_POWER}
+"""What rules watch on each laser of an external source, and the name under which the laser has it."""
 
 
 class Finding(NamedTuple):
@@ -59,6 +62,7 @@ class Judge:
     __slots__ = (
         "_bounded",
         "_flag_rules",
+        "_lasers",
         "_other_rules",
         "_quiet_lanes",
         "_quiet_module",
@@ -67,7 +71,9 @@ class Judge:
     )
 
     def __init__(self, rules: Sequence[Rule], thresholds: Mapping[Quantity, Bounds]) -> None:
-        self._watched = tuple(watch(rules, thresholds))
+        watched = tuple(watch(rules, _of_sources(thresholds)))
+        self._watched = tuple(each for each in watched if each.quantity not in OF_LASERS)
+        self._lasers = tuple(each for each in watched if each.quantity in OF_LASERS)
         self._flag_rules = tuple((rule, rule.watch) for rule in rules if isinstance(rule.watch, Flag))
         self._other_rules = tuple(
             rule
@@ -147,6 +153,11 @@ class Judge:
             elif isinstance(rule.watch, LaserFault):
                 for laser in reading.lasers:
                     yield Finding(rule, laser.laser, any(flag.startswith("fault") for flag in laser.flags))
+        if reading.lasers:
+            # Thresholds of an engine's own lanes say nothing of the lasers that it shows beside them.
+            own = [w for w in self._lasers if w.quantity in reading.thresholds or not reading.lanes]
+            for laser in reading.lasers:
+                yield from _of_laser(own, laser, gate)
         if self._bounded and reading.vdm:
             yield from _of_bounds(self._bounded, reading, gate, live)
         yield from self._fault(reading)
@@ -192,6 +203,39 @@ class GateKeeper:
                 return self._facts.link_up is False
             case Gate.DIRECT_DETECT:
                 return bool(reading.coherent)
+
+
+def _of_sources(thresholds: Mapping[Quantity, Bounds]) -> Mapping[Quantity, Bounds]:
+    """With those of the lasers under their names: a module that is nothing but lasers has them as its own."""
+    own = {name: thresholds[under] for name, under in OF_LASERS.items() if under in thresholds}
+    return {**own, **thresholds}
+
+
+def _of_laser(group: Iterable[Watched], laser: Laser, gate: GateKeeper) -> Iterator[Finding]:
+    """Its number stands where others have a lane. One that does not shine is another rule's business."""
+    lit = laser.state in {"", LIT} and laser.enabled is not False
+    for watched in group:
+        under = OF_LASERS[watched.quantity]
+        value = laser.values.get(under)
+        if value is None:
+            continue
+        for level in watched.levels:
+            rule, bound = level.rule, level.rule.bound
+            if rule.lanes and laser.laser not in rule.lanes:
+                continue
+            holds = level.holds(value) if lit else False
+            flagged = isinstance(bound, Threshold) and f"{under.name}_{bound.bound}" in laser.flags
+            by_flag = lit and flagged and holds is not True
+            shut = gate.closed(rule.gates, 0) if by_flag or holds is not False else None
+            yield Finding(
+                rule,
+                laser.laser,
+                (True if by_flag else holds) if shut is None else False,
+                value,
+                level.fire,
+                by_flag,
+                shut,
+            )
 
 
 def _may_hold(watched: Watched, reading: Reading) -> bool:

@@ -58,6 +58,8 @@ _ALARMED: Final[tuple[tuple[Quantity, Clear, frozenset[Gate]], ...]] = (
     (q.TX_BIAS, Clear(0.02, relative=True), TRANSMITS),
     (q.TX_POWER, Clear(0.5), TRANSMITS),
     (q.RX_POWER, Clear(0.5), RECEIVES),
+    (q.LASER_BIAS, Clear(0.02, relative=True), READY),
+    (q.LASER_POWER, Clear(0.5), READY),
 )
 _BOUNDS: Final[tuple[tuple[BoundName, Severity, str], ...]] = (
     ("high_warning", "warning", "is above its high warning of"),

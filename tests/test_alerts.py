@@ -424,6 +424,47 @@ def test_a_fault_of_an_external_laser_names_the_laser() -> None:
     ]
 
 
+def test_a_laser_of_an_external_source_that_ages_is_told_by_its_number() -> None:
+    """Thresholds as ELSFP modules have them: once for all lasers, on page 1Ah."""
+    engine = Alerts(BUILTIN_RULES)
+    bounds: Bounds = {"high_alarm": 0.4, "high_warning": 0.35, "low_warning": 0.09, "low_alarm": 0.065}
+    source = replace(reading(0), lanes={}, lane_flags={}, thresholds={q.TX_BIAS: bounds})
+
+    def take(
+        second: float, *bias: float, enabled: bool = True, flags: tuple[str, ...] = ()
+    ) -> list[tuple[str, int, str]]:
+        lasers = tuple(
+            Laser(number, state="on", enabled=enabled, values={q.TX_BIAS: amperes}, flags=flags)
+            for number, amperes in enumerate(bias, 1)
+        )
+        return said(engine.judge(replace(source, time=WALL + second, lasers=lasers), at(second)))
+
+    assert take(0, 0.24, 0.25) == []
+    assert take(10, 0.24, 0.36) == [("laser_bias_high_warning", 2, "firing")]
+    assert ("laser_bias_high_alarm", 2, "firing") in take(20, 0.24, 0.42)
+    (alert,) = engine.active()
+    assert alert.summary.endswith("laser 2: laser bias 420.0 mA is above its high alarm of 400.0 mA.")
+    # One that is switched off has no bias, and that is no alarm.
+    assert take(30, 0.0, 0.42, enabled=False) == []
+    assert ("laser_bias_high_alarm", 2, "resolved") in take(40, 0.24, 0.25) + said(until(engine, 60))
+    # The module's own flag tells of what was over before the value was read.
+    assert take(70, 0.24, 0.25, flags=("tx_bias_low_alarm",)) == [
+        ("laser_bias_low_alarm", 1, "firing"), ("laser_bias_low_alarm", 2, "firing"),
+    ]  # fmt: skip
+
+
+def test_thresholds_of_an_engines_lanes_are_not_those_of_its_lasers() -> None:
+    engine = Alerts(BUILTIN_RULES)
+    lasers = (Laser(1, state="on", values={q.TX_BIAS: 0.9}),)
+    bounds: Bounds = {"high_alarm": 0.1, "low_alarm": 0.01}
+    shown = replace(reading(0), lasers=lasers, lanes={q.TX_BIAS: {1: 0.05}}, thresholds={q.TX_BIAS: bounds})
+    assert engine.judge(shown, at(0)) == []
+    of_lasers: Bounds = {"high_alarm": 0.5, "low_alarm": 0.01}
+    own = {q.TX_BIAS: bounds, q.LASER_BIAS: of_lasers}
+    (event,) = engine.judge(replace(shown, thresholds=own, lasers=(*lasers,)), at(10))
+    assert (event.rule, event.lane) == ("laser_bias_high_alarm", 1)
+
+
 def test_a_port_that_nobody_asks_for_has_no_alerts() -> None:
     engine = Alerts(BUILTIN_RULES)
     engine.judge(reading(0, temperature=80.0), at(0))
