@@ -9,7 +9,6 @@ from agent.maps.api import MemoryMap, overlay
 from agent.memory import Memory
 from agent.model import (
     DATA_PATH_STATES,
-    AlertModule,
     Bounds,
     Laser,
     Link,
@@ -230,18 +229,6 @@ def _laser(laser: Laser) -> dict[str, object]:
         state["fiber_checked"] = laser.fiber_checked
     feeds: dict[str, object] = {"feeds": list(laser.feeds)} if laser.feeds else {}
     return {"laser": laser.laser, **state, **_values(laser.values), "flags": list(laser.flags), **feeds}
-
-
-def module_alert_identity(module: Module) -> AlertModule:
-    """Which module an alert speaks of: what of vendor, part and serial number it has."""
-    identity = AlertModule()
-    if "vendor_name" in module:
-        identity["vendor_name"] = module["vendor_name"]
-    if "part_number" in module:
-        identity["part_number"] = module["part_number"]
-    if "serial_number" in module:
-        identity["serial_number"] = module["serial_number"]
-    return identity
 
 
 def decode_memory(

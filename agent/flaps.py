@@ -19,8 +19,6 @@ from typing import Final
 from agent.model import DownCause, Link, LinkEvent
 from agent.state import LinkState
 
-CORRELATION_WINDOW_S: Final = 2.0
-"""Downs of one device within this time may be one event of the device."""
 CORRELATION_PORTS: Final = 3
 """A device with fewer links has nothing that could be called device-wide."""
 SETTLE_S: Final = 2.5

@@ -134,11 +134,6 @@ class Connection(aiomqtt.Client):
         self._given_up = False
 
     @property
-    def on_the_way(self) -> int:
-        """Messages whose PUBACK has not come."""
-        return len(self._acks)
-
-    @property
     def alive(self) -> bool:
         """False once the connection is known to be lost."""
         return not self._disconnected.done()

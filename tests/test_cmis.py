@@ -253,13 +253,6 @@ def test_cdb_status(raw: str, busy: int, failed: int, result: int) -> None:
     assert [field.decode(data)[0] for field in f.CDB_STATUS] == [busy, failed, result]
 
 
-@pytest.mark.parametrize(
-    ("message", "want"), [("0000000002 0010", 0xED), ("0100000000", 0xFE), ("0040000000", 0xBF)]
-)
-def test_cdb_check_code(message: str, want: int) -> None:
-    assert f.cdb_check_code(bytes.fromhex(message)) == want
-
-
 def test_checksum_of_page_00h() -> None:
     image = Image()
     page = image.pages[0, 0x00]

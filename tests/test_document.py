@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import quantities as q
-from agent.document import decode_memory, module_alert_identity, timestamp, to_document
+from agent.document import decode_memory, timestamp, to_document
 from agent.errors import DecodeError
 from agent.maps import identify
 from agent.memory import I2C_DIAGNOSTICS, Memory, Span
@@ -170,11 +170,6 @@ def test_the_rest_of_a_reading() -> None:
 )
 def test_time_is_utc_with_milliseconds(seconds: float, text: str) -> None:
     assert timestamp(seconds) == text
-
-
-def test_what_an_alert_says_of_the_module() -> None:
-    assert module_alert_identity(MODULE) == {"vendor_name": "ACME", "part_number": "X", "serial_number": "1"}
-    assert module_alert_identity(Module(identifier=3)) == {}
 
 
 @pytest.mark.parametrize(

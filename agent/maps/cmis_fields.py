@@ -324,11 +324,6 @@ STAGED_APPLICATIONS: Final = Field(
 )  # fmt: skip
 
 
-def cdb_check_code(message: bytes) -> int:
-    """The check code of a CDB message: its bytes 128-132 and the payload, without the code itself."""
-    return 255 - (sum(message) & 0xFF)
-
-
 def clear_on_read(banks: Sequence[int]) -> list[Span]:
     """Every byte of these pages that reading clears."""
     return [Span(8, 6), *(Span(134, 20, 0x11, bank) for bank in banks)]

@@ -555,16 +555,6 @@ BASE_T_INTERFACES: Final[Mapping[int, Interface]] = {
 }  # fmt: skip
 """Media interfaces of media type 05h, BASE-T."""
 
-MEDIA_TYPES: Final[Mapping[int, str]] = {
-    0x00: "Undefined",
-    0x01: "Optical MMF",
-    0x02: "Optical SMF",
-    0x03: "Passive and linear active copper",
-    0x04: "Active cables",
-    0x05: "BASE-T",
-}  # fmt: skip
-"""CMIS lower byte 85."""
-
 MEDIA_INTERFACES: Final[Mapping[int, Mapping[int, Interface]]] = {
     0x01: MMF_INTERFACES,
     0x02: SMF_INTERFACES,
@@ -584,18 +574,6 @@ ACTIVE_COPPER_COMPLIANCE: Final = frozenset({0x08, 0x19, 0x30, 0x32})
 """Those of them that are active cables."""
 BASE_T_COMPLIANCE: Final = frozenset({0x0E, 0x16, 0x1C, 0x1D, 0x1E})
 """Those of them that are twisted pair."""
-
-SUBTYPES: Final[Mapping[str, tuple[str, ...]]] = {
-    "qsfp_plus": ("Unknown", "Type 1", "Type 2", "Type 2A", "Type 2B"),
-    "qsfp_dd": ("Unknown", "Type 1", "Type 2", "Type 2A", "Type 2B", "Type 2C"),
-    "sfp_dd": ("Unknown", "Type 1", "Type 2"),
-    "osfp": ("Unknown", "Type 1", "Type 2", "Type 3"),
-    "osfp_xd": ("Unknown", "Type 1", "Type 2"),
-}  # fmt: skip
-"""Transceiver subtype by form factor; the code is the position."""
-FIBER_FACE_TYPES: Final = ("Unknown", "PC/UPC", "APC")
-HEATSINK_TYPES: Final = ("Unknown", "Riding", "Integrated, open top", "Integrated, closed top")
-"""Of an OSFP."""
 
 _UNKNOWN_IDENTIFIER: Final = Identifier("", "")
 
