@@ -18,12 +18,12 @@ from typing import Final
 
 from agent.alerts import QUIET, Alerts
 from agent.alertsave import dump, restore
+from agent.alerttext import OF_A_LASER
 from agent.clock import HOST
 from agent.engines import Engines
 from agent.instances import Instant
-from agent.judging import OF_LASERS
 from agent.model import AlertEvent, HostCounters, LinkEvent, ModuleEvent, PollFailed, Reading
-from agent.rules import CORRELATED, LINK, LaserFault, Rule
+from agent.rules import CORRELATED, LINK, Rule
 from agent.state import Hub, LinkChanged, PortForgotten
 from agent.statefile import StateFile
 
@@ -35,8 +35,6 @@ GROUP_S: Final = 0.5
 """At a start every reading brings a new port: they are grouped so often, not each time."""
 IDLE_S: Final = 60.0
 
-OF_A_LASER: Final = (LaserFault.FLAG.value, *(f"{quantity.name}_" for quantity in OF_LASERS))
-"""How the names of rules begin whose lane is the number of a laser of an external source."""
 
 AlertKey = tuple[str, str, str, int]
 

@@ -14,6 +14,8 @@ from agent.model import AlertEvent, AlertModule, DownCause, LinkEvent, Module
 from agent.quantities import Quantity, Unit, dbm
 from agent.rules import CORRELATED, KP4_LIMIT, LINK, Figure, Happening, LaserFault, Observable, Rule
 
+OF_A_LASER: Final = (LaserFault.FLAG.value, *(f"{quantity.name}_" for quantity in OF_LASERS))
+"""How the names of rules begin whose lane is the number of a laser of an external source."""
 _FIGURE_UNITS: Final = ("ratio", "db", "days", "decades")
 
 
@@ -66,13 +68,18 @@ def shown(value: float | None, unit: str) -> str:
             return f"{value:g}"
 
 
+def _place(port: str, rule: str, lane: int) -> str:
+    if not lane:
+        return port
+    return f"{port} {'laser' if rule.startswith(OF_A_LASER) else 'lane'} {lane}"
+
+
 def summary(
     rule: Rule, *, port: str, lane: int, value: float | None, threshold: float | None, by_flag: bool
 ) -> str:
     """One sentence: where, what, how much. Value and threshold in the unit of messages."""
     unit = unit_of(rule)
-    kind = "laser" if rule.watch in OF_LASERS or rule.watch is LaserFault.FLAG else "lane"
-    where = f"{port} {kind} {lane}" if lane else port
+    where = _place(port, rule.name, lane)
     if by_flag:
         # The excursion lies between two polls: the value read now would contradict the sentence.
         return (
@@ -132,7 +139,7 @@ def _evidence(port: Port, instance: Instance) -> Mapping[str, object]:
 
 def resolved(port: Port, shown_as: AlertEvent, instance: Instance | None, at: Instant) -> AlertEvent:
     """The message of an alert that ends, or that another one speaks for from now on."""
-    where = f"{port.name} lane {shown_as.lane}" if shown_as.lane else port.name
+    where = _place(port.name, shown_as.rule, shown_as.lane)
     why = "another alert speaks for it" if instance is None or instance.ended is None else instance.ended
     value = converted(instance.rule, instance.value) if instance is not None else shown_as.value
     tail = f" ({why})" if why else ""
