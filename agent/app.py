@@ -6,6 +6,7 @@ speaks (hub, alert book, outlets) stays for the whole run.
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
     from exporters.selfmetrics import Heart
 
 _log = logging.getLogger(__name__)
+
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_SAID_S: Final = 60.0
 
 STALE_S: Final = 15.0
 """A bus whose thread was silent for so long keeps the watchdog from being fed."""
@@ -121,6 +125,7 @@ class Daemon:
     async def run(self) -> int:
         """Run until stopped; returns the exit code. Raises OpticError for what keeps it from starting."""
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(_Unhandled())
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stop)
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
@@ -436,6 +441,21 @@ def run(config: Config, *, path: Path | None = None, look_again: Callable[[], Co
         return await Daemon(config, path=path, look_again=look_again).run()
 
     return run_to_end(main())
+
+
+class _Unhandled:
+    """What no task is there to hear. No descriptor for a caller is the host's state and no bug: a line a minute."""
+
+    def __init__(self) -> None:
+        self._said_at = -_SAID_S
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        error = context.get("exception")
+        if not isinstance(error, OSError) or error.errno not in _EXHAUSTED:
+            loop.default_exception_handler(context)
+        elif loop.time() - self._said_at >= _SAID_S:
+            self._said_at = loop.time()
+            _log.error("%s: %s", context.get("message"), error.strerror)
 
 
 def run_to_end(work: Coroutine[object, object, int]) -> int:

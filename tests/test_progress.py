@@ -1,5 +1,6 @@
 """Progress on standard error: only on a terminal, only when it takes long, and gone when it is over."""
 
+import contextlib
 import os
 import pty
 import time
@@ -11,17 +12,14 @@ from agent.progress import Progress
 def on_terminal(seconds: float) -> str:
     """What a terminal is sent while something takes so long."""
     ours, theirs = pty.openpty()
-    with os.fdopen(theirs, "w") as stream:
-        with Progress("reading", stream=stream) as progress:
-            progress.step("i2c-3\x1b[2J")
-            time.sleep(seconds)
-        os.set_blocking(ours, False)
-        try:
-            return os.read(ours, 65_536).decode()
-        except BlockingIOError:
-            return ""
-        finally:
-            os.close(ours)
+    with os.fdopen(theirs, "w") as stream, Progress("reading", stream=stream) as progress:
+        progress.step("i2c-3\x1b[2J")
+        time.sleep(seconds)
+    said = b""
+    with contextlib.suppress(OSError), os.fdopen(ours, "rb", buffering=0) as terminal:
+        while more := terminal.read(65_536):  # until EIO: all of it came, and nobody is at the other end
+            said += more
+    return said.decode()
 
 
 def test_what_is_quick_says_nothing() -> None:

@@ -179,6 +179,20 @@ def test_out_of_file_descriptors(tmp_path: Path) -> None:
         assert len(daemon.said.splitlines()) < 50
 
 
+def test_no_descriptor_is_left_for_a_caller(tmp_path: Path) -> None:
+    """Fewer than at the start are allowed from now on: said once, in a line."""
+    with running(tmp_path, scenario="quiet") as daemon:
+        most = len(list(Path(f"/proc/{daemon.process.pid}/fd").iterdir())) + 5
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (most, most))
+        with ExitStack() as crowd:
+            for _ in range(40):
+                crowd.enter_context(socket.create_connection(("127.0.0.1", daemon.port), timeout=5))
+            time.sleep(3.0)
+        daemon.until(lambda: daemon.metric("xcvr_last_success_timestamp_seconds"))
+        assert daemon.metric("xcvr_up") == [1.0] * 4
+        assert daemon.said.count("socket.accept()") == 1
+
+
 def test_a_full_disk_under_the_state_files(tmp_path: Path) -> None:
     """Said once for each file, not once for each try; everything else works."""
     write_config(tmp_path)
