@@ -10,7 +10,7 @@ BUCKETS: Final = (1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e
 
 
 class Histogram:
-    """Counts of durations by upper bound, and their sum. Cheap enough for every refresh: 0.3 us."""
+    """Counts of durations by upper bound, and their sum. Cheap enough for every refresh: 0.4 us."""
 
     __slots__ = ("_bounds", "_counts", "seconds")
 
