@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from agent.clock import HOST, Clock
 from agent.links import Links, Observation, SavedLink
@@ -82,14 +82,8 @@ class LinkKeeper:
 
     def restore(self) -> None:
         """Load what an earlier run left. A file that makes no sense is put aside and said, never fatal."""
-        text = self._file.read() if self._file is not None else None
-        if self._file is None or text is None:
-            return
-        try:
-            file = _File.model_validate_json(text)
-        except ValidationError as exc:
-            first = exc.errors(include_url=False)[0]
-            self._file.reject(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}")
+        file = self._file.load(_File) if self._file is not None else None
+        if file is None:
             return
         saved = {(row.device, row.port): _to_saved(row) for row in file.links}
         self._links.restore(saved, same_boot=file.boot_id == self._boot)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from agent.latches import Latch, Latches, Where
 from agent.model import Module, ModuleChange, ModuleEvent, Reading
@@ -91,13 +91,8 @@ class PortKeeper:
 
     def restore(self) -> None:
         """Load what an earlier run left. A file that makes no sense is put aside and said, never fatal."""
-        text = self._file.read() if self._file is not None else None
-        if self._file is None or text is None:
-            return
-        try:
-            file = _File.model_validate_json(text)
-        except ValidationError as exc:
-            self._file.reject(f"{exc.error_count()} errors, first: {exc.errors()[0]['msg']}")
+        file = self._file.load(_File) if self._file is not None else None
+        if file is None:
             return
         for row in file.ports:
             key = (row.device, row.port)

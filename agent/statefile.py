@@ -4,9 +4,13 @@ import logging
 import os
 import threading
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 _log = logging.getLogger(__name__)
+
+M = TypeVar("M", bound=BaseModel)
 
 
 class StateFile:
@@ -27,6 +31,19 @@ class StateFile:
             return None
         except (OSError, UnicodeDecodeError) as exc:
             self.reject(str(exc))
+            return None
+
+    def load(self, model: type[M]) -> M | None:
+        """What was saved, None when there is none or it makes no sense."""
+        text = self.read()
+        if text is None:
+            return None
+        try:
+            return model.model_validate_json(text)
+        except ValidationError as exc:
+            first = exc.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the file"
+            self.reject(f"{where}: {first['msg']}")
             return None
 
     def reject(self, why: str) -> None:

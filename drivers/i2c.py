@@ -16,8 +16,8 @@ import errno
 import fcntl
 import os
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, Final, Protocol
 
 from smbus2 import smbus2 as linux
 
@@ -32,6 +32,7 @@ from agent.errors import (
     ShortRead,
     Unsupported,
 )
+from drivers import errnos
 from drivers.guard import WriteGuard
 
 _BLOCK_MAX: Final = linux.I2C_SMBUS_BLOCK_MAX
@@ -64,30 +65,28 @@ class LinuxCalls:
         os.close(fd)
 
 
-class _Mapped(NamedTuple):
-    kind: type[DriverError]
-    text: str
-    hint: str = ""
-
-
-_ERRORS: Final[Mapping[int, _Mapped]] = {
+_ERRORS: Final[errnos.Table] = {
     # Nobody acknowledged: the address (ENXIO), or with some adapters any byte (EREMOTEIO).
-    errno.ENXIO: _Mapped(ModuleAbsent, "no acknowledge"),
-    errno.EREMOTEIO: _Mapped(ModuleAbsent, "no acknowledge"),
-    errno.EIO: _Mapped(BusError, "transfer failed"),
-    errno.EPROTO: _Mapped(BusError, "the device broke the protocol"),
-    errno.ETIMEDOUT: _Mapped(BusTimeout, "no answer in time", "a device holds the clock, or the bus hangs"),
-    errno.EAGAIN: _Mapped(BusTimeout, "arbitration lost", "another master uses the bus"),
-    errno.EBUSY: _Mapped(BusTimeout, "the bus stays busy", "another master or a hung device holds the bus"),
-    errno.ENODEV: _Mapped(BusGone, "the adapter is gone"),
-    errno.ENOENT: _Mapped(BusGone, "no such bus", "load the module i2c-dev; `ls /dev/i2c-*` shows the buses"),
-    errno.EACCES: _Mapped(NotPermitted, "permission denied", "be root or in the group that owns /dev/i2c-*"),
-    errno.EPERM: _Mapped(NotPermitted, "not permitted", "be root or in the group that owns /dev/i2c-*"),
-    errno.ENOTTY: _Mapped(Unsupported, "not an I2C bus"),
-    errno.EOPNOTSUPP: _Mapped(Unsupported, "the adapter cannot do this", "give a smaller `chunk` for this bus"),
-    errno.EINVAL: _Mapped(Unsupported, "the adapter cannot do this", "give a smaller `chunk` for this bus"),
+    errno.ENXIO: errnos.NO_ACKNOWLEDGE,
+    errno.EREMOTEIO: errnos.NO_ACKNOWLEDGE,
+    errno.EIO: errnos.TRANSFER_FAILED,
+    errno.EPROTO: errnos.Meaning(BusError, "the device broke the protocol"),
+    errno.ETIMEDOUT: errnos.Meaning(BusTimeout, "no answer in time", "a device holds the clock, or the bus hangs"),
+    errno.EAGAIN: errnos.Meaning(BusTimeout, "arbitration lost", "another master uses the bus"),
+    errno.EBUSY: errnos.Meaning(BusTimeout, "the bus stays busy", "another master or a hung device holds the bus"),
+    errno.ENODEV: errnos.Meaning(BusGone, "the adapter is gone"),
+    errno.ENOENT: errnos.Meaning(
+        BusGone, "no such bus", "load the module i2c-dev; `ls /dev/i2c-*` shows the buses"
+    ),
+    errno.EACCES: errnos.Meaning(NotPermitted, "permission denied", "be root or in the group that owns /dev/i2c-*"),
+    errno.EPERM: errnos.Meaning(NotPermitted, "not permitted", "be root or in the group that owns /dev/i2c-*"),
+    errno.ENOTTY: errnos.Meaning(Unsupported, "not an I2C bus"),
+    errno.EOPNOTSUPP: errnos.Meaning(
+        Unsupported, "the adapter cannot do this", "give a smaller `chunk` for this bus"
+    ),
+    errno.EINVAL: errnos.Meaning(Unsupported, "the adapter cannot do this", "give a smaller `chunk` for this bus"),
 }
-"""Every errno of a transfer or of opening the bus; one that is not here is a `BusError`."""
+"""Every errno of a transfer or of opening the bus."""
 
 
 def bus_path(name: str) -> str:
@@ -200,12 +199,11 @@ class LinuxI2cBus:
             self._calls.close(fd)
 
     def _failed(self, exc: OSError, address: int, generation: int) -> DriverError:
-        kind, text, hint = _ERRORS.get(exc.errno or 0, _Mapped(BusError, exc.strerror or "failed"))
+        kind, text, hint = errnos.meaning(exc, _ERRORS)
         if issubclass(kind, BusError) and generation == self._generation:
             self.close()
         where = f" at {address:02X}h" if kind in {ModuleAbsent, BusError, BusTimeout} else ""
-        name = errno.errorcode.get(exc.errno or 0, "?")
-        return kind(f"{self.path}: {text}{where} ({name})", hint=hint)
+        return kind(f"{self.path}: {text}{where} ({errnos.name(exc.errno)})", hint=hint)
 
     def _transfer(self, address: int, out: bytes, n: int) -> bytes:
         fd = self._fd

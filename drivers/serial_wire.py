@@ -7,13 +7,14 @@ import contextlib
 import errno
 import termios
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 import serial
 from serial.tools import list_ports
 
 from agent.errors import BusGone, BusTimeout, ConfigError, DriverError, NotPermitted, ShortRead, Unsupported
+from drivers import errnos
 
 _SLICE_S: Final = 0.02
 """Longest single wait of pyserial: what bounds how late a deadline is noticed."""
@@ -34,17 +35,21 @@ def usb_ports() -> Iterable[UsbPort]:
     return list_ports.comports()
 
 
-_ERRORS: Final[Mapping[int, tuple[type[DriverError], str, str]]] = {
-    errno.ENOENT: (BusGone, "no such port", "`opticd scan` shows the serial ports of this host"),
-    errno.ENODEV: (BusGone, "the adapter is gone", ""),
-    errno.ENXIO: (BusGone, "the adapter is gone", ""),
-    errno.EIO: (BusGone, "the adapter is gone", ""),
-    errno.EACCES: (NotPermitted, "permission denied", "be root or in the group that owns the port (dialout)"),
-    errno.EPERM: (NotPermitted, "not permitted", "be root or in the group that owns the port (dialout)"),
-    errno.EBUSY: (NotPermitted, "another program has it open", ""),
-    errno.EAGAIN: (NotPermitted, "another program has it open", ""),
-    errno.ENOTTY: (Unsupported, "not a serial port", ""),
-    errno.EINVAL: (Unsupported, "not a serial port, or it cannot do this speed", ""),
+_ERRORS: Final[errnos.Table] = {
+    errno.ENOENT: errnos.Meaning(BusGone, "no such port", "`opticd scan` shows the serial ports of this host"),
+    errno.ENODEV: errnos.Meaning(BusGone, "the adapter is gone"),
+    errno.ENXIO: errnos.Meaning(BusGone, "the adapter is gone"),
+    errno.EIO: errnos.Meaning(BusGone, "the adapter is gone"),
+    errno.EACCES: errnos.Meaning(
+        NotPermitted, "permission denied", "be root or in the group that owns the port (dialout)"
+    ),
+    errno.EPERM: errnos.Meaning(
+        NotPermitted, "not permitted", "be root or in the group that owns the port (dialout)"
+    ),
+    errno.EBUSY: errnos.Meaning(NotPermitted, "another program has it open"),
+    errno.EAGAIN: errnos.Meaning(NotPermitted, "another program has it open"),
+    errno.ENOTTY: errnos.Meaning(Unsupported, "not a serial port"),
+    errno.EINVAL: errnos.Meaning(Unsupported, "not a serial port, or it cannot do this speed"),
 }
 
 
@@ -171,7 +176,7 @@ class Wire:
         said = exc.__context__ if code is None else exc
         if isinstance(said, termios.error):
             code = int(said.args[0])  # pyserial puts what termios said into its text, or does not catch it
-        kind, text, hint = _ERRORS.get(
-            code or errno.EIO, (BusGone, str(exc.args[-1]) if exc.args else "failed", "")
-        )
-        return kind(f"{self.name}: {text} ({errno.errorcode.get(code or errno.EIO, '?')})", hint=hint)
+        code = code or errno.EIO
+        unknown = errnos.Meaning(BusGone, str(exc.args[-1]) if exc.args else "failed")
+        kind, text, hint = _ERRORS.get(code, unknown)
+        return kind(f"{self.name}: {text} ({errnos.name(code)})", hint=hint)

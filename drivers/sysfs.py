@@ -15,9 +15,9 @@ import errno
 import glob
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 from agent.errors import (
     BusError,
@@ -32,7 +32,7 @@ from agent.errors import (
 )
 from agent.memory import I2C_DIAGNOSTICS, Shape, Span
 from agent.sources import Cage, Options
-from drivers import coexistence
+from drivers import coexistence, errnos
 
 SPD_NAMES: Final = ("spd", "ee1004", "spd5118")
 """What the kernel calls the EEPROMs of memory modules."""
@@ -68,30 +68,24 @@ class LinuxFiles:
         os.close(fd)
 
 
-class _Mapped(NamedTuple):
-    kind: type[DriverError]
-    text: str
-    hint: str = ""
-
-
-_ERRORS: Final[Mapping[int, _Mapped]] = {
-    errno.ENXIO: _Mapped(ModuleAbsent, "no acknowledge"),
-    errno.EREMOTEIO: _Mapped(ModuleAbsent, "no acknowledge"),
+_ERRORS: Final[errnos.Table] = {
+    errno.ENXIO: errnos.NO_ACKNOWLEDGE,
+    errno.EREMOTEIO: errnos.NO_ACKNOWLEDGE,
     # at24 and optoe ask again for 25 ms when nobody acknowledges, and then say this.
-    errno.ETIMEDOUT: _Mapped(ModuleAbsent, "no acknowledge"),
-    errno.EIO: _Mapped(BusError, "transfer failed"),
-    errno.EAGAIN: _Mapped(BusTimeout, "arbitration lost"),
-    errno.EBUSY: _Mapped(BusTimeout, "the bus stays busy"),
-    errno.ENODEV: _Mapped(BusGone, "the device is gone"),
-    errno.ENOENT: _Mapped(BusGone, "no such file", "`opticd scan` shows the files of this host"),
-    errno.EACCES: _Mapped(NotPermitted, "permission denied", "be root or in the group that owns the file"),
-    errno.EPERM: _Mapped(NotPermitted, "not permitted", "be root or in the group that owns the file"),
-    errno.EISDIR: _Mapped(Unsupported, "a folder, not an EEPROM file"),
-    errno.ENOTDIR: _Mapped(BusGone, "no such file"),
-    errno.EINVAL: _Mapped(Unsupported, "not an EEPROM file"),
-    errno.ESPIPE: _Mapped(Unsupported, "not an EEPROM file"),
+    errno.ETIMEDOUT: errnos.NO_ACKNOWLEDGE,
+    errno.EIO: errnos.TRANSFER_FAILED,
+    errno.EAGAIN: errnos.Meaning(BusTimeout, "arbitration lost"),
+    errno.EBUSY: errnos.Meaning(BusTimeout, "the bus stays busy"),
+    errno.ENODEV: errnos.Meaning(BusGone, "the device is gone"),
+    errno.ENOENT: errnos.Meaning(BusGone, "no such file", "`opticd scan` shows the files of this host"),
+    errno.EACCES: errnos.Meaning(NotPermitted, "permission denied", "be root or in the group that owns the file"),
+    errno.EPERM: errnos.Meaning(NotPermitted, "not permitted", "be root or in the group that owns the file"),
+    errno.EISDIR: errnos.Meaning(Unsupported, "a folder, not an EEPROM file"),
+    errno.ENOTDIR: errnos.Meaning(BusGone, "no such file"),
+    errno.EINVAL: errnos.Meaning(Unsupported, "not an EEPROM file"),
+    errno.ESPIPE: errnos.Meaning(Unsupported, "not an EEPROM file"),
 }
-"""Every errno of a read or of opening the file; one that is not here is a `BusError`."""
+"""Every errno of a read or of opening the file."""
 
 
 def linear_offset(span: Span, *, pages_per_bank: int = 256) -> int:
@@ -180,11 +174,10 @@ class SysfsMemory:
         raise ShortRead(f"{path}: {len(data)} bytes of {span.length}", span=span)
 
     def _failed(self, exc: OSError, span: Span) -> DriverError:
-        code = exc.errno or 0
-        kind, text, hint = _ERRORS.get(code, _Mapped(BusError, exc.strerror or "failed"))
+        kind, text, hint = errnos.meaning(exc, _ERRORS)
         if issubclass(kind, BusError):
             self.close()
-        return kind(f"{self.path}: {text} ({errno.errorcode.get(code, '?')})", span=span, hint=hint)
+        return kind(f"{self.path}: {text} ({errnos.name(exc.errno)})", span=span, hint=hint)
 
 
 class SysfsDriver:

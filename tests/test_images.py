@@ -13,24 +13,8 @@ from hypothesis import strategies as st
 from agent.errors import DecodeError
 from agent.images import Image, load, to_document
 from agent.memory import I2C_DIAGNOSTICS, Memory, Span
+from tests.sff_images import QSFP_00, SFP_A0
 
-# spec/sff-worked-examples.md, section G: an SFP (A0h) and a QSFP28 (page 00h), 96 bytes each.
-SFP_A0 = bytes.fromhex(
-    "03 04 07 20 00 00 00 00 00 00 00 06 67 00 0A 64"
-    "00 00 00 00 41 43 4D 45 20 4F 50 54 49 43 53 20"
-    "20 20 20 20 00 00 11 22 41 4F 2D 31 30 47 4C 52"
-    "2D 33 31 20 20 20 20 20 30 31 20 20 05 1E 00 DC"
-    "00 1A 00 00 41 4F 31 32 33 34 35 36 37 38 39 30"
-    "20 20 20 20 32 34 30 32 32 39 20 20 68 F0 08 0A"
-).ljust(256, b"\0")
-QSFP_00 = bytes.fromhex(
-    "11 CC 07 80 00 00 00 00 00 00 00 05 FF 00 02 00"
-    "00 00 00 40 41 43 4D 45 20 4F 50 54 49 43 53 20"
-    "20 20 20 20 00 00 11 22 41 4F 2D 31 30 30 47 2D"
-    "43 57 44 4D 34 20 20 20 31 41 65 A4 05 14 46 E0"
-    "06 07 FF 1A 41 4F 39 38 37 36 35 34 33 32 31 30"
-    "20 20 20 20 32 34 30 33 30 31 20 20 0C 00 67 20"
-).ljust(128, b"\0")
 QSFP_LOWER = bytes([0x11, 0x08, 0x02]).ljust(128, b"\0")
 
 
