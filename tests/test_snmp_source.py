@@ -21,6 +21,7 @@ from agent.model import DownCause, LinkEvent, Module, ModuleChange, ModuleEvent,
 from agent.state import Hub, PortForgotten, SourceHealth
 from drivers.snmp.source import SnmpSource
 from drivers.snmp.targets import Target, load_targets, owner, parse_shard, parse_target, share
+from drivers.snmp.traps import Trap
 from drivers.snmp.watch import Pace
 from fakes.snmp_agent import Agent, Behaviour, Tables
 from fakes.snmp_recording import COUNTER32, TIMETICKS, Row
@@ -430,6 +431,18 @@ async def test_signed_traps_and_informs(bench: Bench, tmp_path: Path) -> None:
     await net_snmp("snmptrap", source.traps.port, 101_900, LINK_DOWN, *INDEX, level=forged)
     receiver = source.traps
     await bench.until(lambda: receiver.received > dropped)
+
+
+async def test_a_trap_in_the_moment_of_the_end_does_not_swallow_it(bench: Bench) -> None:
+    await bench.add("leaf-1", {1: Port(optic())})
+    source = await bench.start(poll_interval=3600.0)
+    await bench.until(lambda: len(bench.of(Reading)) >= 1)
+    await asyncio.sleep(0.05)  # it sleeps until its next poll
+    source.watches["leaf-1"].on_trap(Trap("127.0.0.1", None))
+    assert bench._task is not None
+    bench._task.cancel()
+    done, _ = await asyncio.wait({bench._task}, timeout=5.0)
+    assert done
 
 
 async def test_a_trap_tells_the_administrator(bench: Bench) -> None:

@@ -147,7 +147,8 @@ class Watch:
             await asyncio.sleep(0)
             return
         try:
-            await asyncio.wait_for(self._wake.wait(), seconds)
+            async with asyncio.timeout(seconds):  # wait_for of Python 3.11 may lose a cancellation
+                await self._wake.wait()
         except TimeoutError:
             return
         await asyncio.sleep(self._pace.after_trap_s)
