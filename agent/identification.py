@@ -7,7 +7,8 @@ from typing import Final
 
 from agent import maps
 from agent.errors import BusError, DecodeError, DriverError, ModuleAbsent, PageRefused
-from agent.maps.api import Description, MemoryMap
+from agent.known import WORK_MOST_S, WORKING
+from agent.maps.api import Description, MemoryMap, TellsWork
 from agent.memory import Memory, ModuleMemory, Shape, Span
 from agent.model import Trouble
 
@@ -18,6 +19,10 @@ CALLS: Final = 3
 """Calls in which every static page has to be read, before the module is taken without it."""
 _ROUNDS: Final = 64
 """Rounds of `MemoryMap.missing`: far more than any map needs, so that one that never ends is a bug seen."""
+LOOKS: Final = (6, 0.01)
+"""Looks in lower memory, and seconds between them, at a module that has worked on commands before: new firmware
+comes by many short ones, and one look may fall between two.
+"""
 _LONG: Final = 16
 _ALL: Final = 3
 """Deeper than any page: everything is known."""
@@ -125,11 +130,23 @@ class Identification:
     compared, so that no description is made of two modules.
     """
 
-    def __init__(self, memory: ModuleMemory, identify: Identify) -> None:
+    def __init__(
+        self, memory: ModuleMemory, identify: Identify, *, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self.description: Description | None = None
         self.identity = b""
         self.complete = True
         """False when a page is missing that should be there."""
+        self.let_alone = False
+        """Somebody commands the module (CDB): no page is selected under it, the next call asks it again."""
+        self.never_done = False
+        """It says so for longer than that can be."""
+        self._working_since: float | None = None
+        self._looks = 1
+        """To be made before the next page is selected."""
+        self._never_commanded = False
+        """Since it was switched on, as far as this call saw."""
+        self._sleep = sleep
         self._way = memory
         self._identify = identify
         self._memory = Memory()
@@ -142,10 +159,17 @@ class Identification:
     def go_on(self, reads: Reads) -> bool:
         """Read what is missing; True when `description` and `identity` are there. Raises DecodeError."""
         self._calls += 1
+        self.let_alone = self._never_commanded = False
+        self._looks = LOOKS[0]
         done = self._pass(reads)
         if self._restart and not reads.over:
             self._restart = False
             done = self._pass(reads)
+        if self.let_alone:
+            self._calls = 0
+            reads.troubles.append(WORKING)
+        else:
+            self._working_since = None
         return done
 
     def _pass(self, reads: Reads) -> bool:
@@ -167,12 +191,45 @@ class Identification:
                 description = chosen.describe(self._memory)
                 self._way.shape = self._as_read(maps.shape(chosen.name, description))
                 if not wanted:
+                    if self._is_at_work(chosen, reads):
+                        return False
                     return self._finish(description, reads)
             # Lower memory first: it says how pages are selected, and until that is known none is.
             for span in [span for span in wanted if not span.upper] or wanted:
+                if span.upper and self._is_at_work(chosen, reads):
+                    return False
                 if not self._read(span, reads) and not self._goes_without(span, reads):
                     return False
         raise DecodeError(f"the memory map {chosen.name} asks for ever more pages")
+
+    def _is_at_work(self, chosen: MemoryMap, reads: Reads) -> bool:
+        """Look before a page is selected whether somebody commands the module; lower memory belongs to no page."""
+        if self.never_done or self._never_commanded or not isinstance(chosen, TellsWork):
+            return False
+        status_at = chosen.work_status(self._memory)
+        if status_at is None:
+            return False
+        looks, self._looks = self._looks, 1
+        for look in range(looks):
+            if look:
+                self._sleep(LOOKS[1])
+            status = reads.get(status_at)
+            if status is None:
+                return False
+            if chosen.shows_work(status):
+                return self._waits(reads.clock())
+            self._never_commanded = not any(status)
+            if self._never_commanded:
+                return False
+        return False
+
+    def _waits(self, now: float) -> bool:
+        """Whether a module that is at work is waited for."""
+        if self._working_since is None:
+            self._working_since = now
+        self.never_done = now - self._working_since > WORK_MOST_S
+        self.let_alone = not self.never_done
+        return self.let_alone
 
     def _read(self, span: Span, reads: Reads) -> bool:
         data = reads.get(span)

@@ -13,7 +13,17 @@ from typing import Final
 from agent.errors import DecodeError, DeviceRefused, DriverError, NotPermitted, Unsupported
 from agent.freezing import Freezer
 from agent.identification import IDENTIFIER, Identification, Identify, Meter, Reads
-from agent.known import Intervals, Known, Refresh, hand_of, other_hand, who, without_monitors
+from agent.known import (
+    WORK_MOST_S,
+    WORKING,
+    Intervals,
+    Known,
+    Refresh,
+    hand_of,
+    other_hand,
+    who,
+    without_monitors,
+)
 from agent.latches import with_flags
 from agent.maps.api import Description, Freezable, Values, Works, overlay
 from agent.memory import ModuleMemory, Parks, Remembers, Shape, Span
@@ -26,8 +36,6 @@ __all__ = ["Intervals", "ModuleSession", "Refresh"]
 _READY: Final = "ModuleReady"
 GOES_ON: Final = Trouble("deadline", "identification goes on")
 NOBODY: Final = Trouble("identity", "the serial number reads as nothing but 00h or FFh")
-WORK_MOST_S: Final = 1800.0
-"""A firmware update takes minutes: a module that is at work for longer says so wrongly, and is read."""
 EXCHANGE_S: Final = 1.9
 """Nobody pulls a module, puts another in and has it answer in less (CMIS and SFF allow 2 s to initialise)."""
 ABSENT_CALLS: Final = 3
@@ -115,7 +123,8 @@ class ModuleSession:
             self._forget()
             return Refresh(present=True, failure=Trouble(exc.reason, str(exc)))
         finally:
-            if self._park is not None and reads.bus_error is None:
+            let_alone = self._arrival is not None and self._arrival.let_alone
+            if self._park is not None and reads.bus_error is None and not let_alone:
                 with contextlib.suppress(DriverError):  # a courtesy: what is wrong shows with the next read
                     self._park()
 
@@ -217,12 +226,11 @@ class ModuleSession:
         known.read_at = self._clock()
         self._missed = 0
         values, absurd = known.plausibility.judge(values, known.read_at)
-        working = Trouble("module_busy", "it works on a command (CDB), such as new firmware: no page is selected")
         return Refresh(
             present=True,
             description=known.description,
             values=values,
-            troubles=(*before, *reads.troubles, working),
+            troubles=(*before, *reads.troubles, WORKING),
             discarded=absurd,
         )
 
@@ -350,7 +358,7 @@ class ModuleSession:
 
     def _arrive(self, reads: Reads) -> Refresh:
         """Read the static pages, as far as the deadline allows; then the first values."""
-        arrival = self._arrival = self._arrival or Identification(self.memory, self._identify)
+        arrival = self._arrival = self._arrival or self._begin()
         if not arrival.go_on(reads) or arrival.description is None:
             return self._nothing(reads)
         self._arrival = None
@@ -365,6 +373,9 @@ class ModuleSession:
         self._last_module = known.description.module
         return refresh
 
+    def _begin(self) -> Identification:
+        return Identification(self.memory, self._identify, sleep=self._sleep)
+
     def _make_known(self, arrival: Identification, description: Description) -> Known:
         now = self._clock()
         return Known(
@@ -377,13 +388,14 @@ class ModuleSession:
             checked_at=now,
             read_at=now,
             works=description if isinstance(description, Works) else None,
+            never_done=arrival.never_done,
         )
 
     def _describe_again(self, reads: Reads, known: Known) -> None:
         """Read the static pages anew: a page was missing, or the module went through a change of state."""
         if self._clock() - known.described_at < self._intervals.slow_s and self._arrival is None:
             return
-        arrival = self._arrival = self._arrival or Identification(self.memory, self._identify)
+        arrival = self._arrival = self._arrival or self._begin()
         shape = self.memory.shape
         done = arrival.go_on(reads) and arrival.description is not None
         if not done or arrival.description is None or arrival.identity != known.identity:

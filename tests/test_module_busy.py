@@ -11,6 +11,7 @@ import pytest
 from agent import maps
 from agent import quantities as q
 from agent.memory import Span
+from agent.oneshot import Recorder
 from agent.session import ModuleSession, Refresh
 from agent.sources import Options
 from drivers.i2c_cages import I2cDriver
@@ -19,9 +20,9 @@ from fakes.switch import FakeSwitch
 
 
 class Cage:
-    """One module with CDB through driver and maps, on a clock that the test moves."""
+    """One module with CDB through driver and maps, on a clock that the test moves. `known`: it was read before."""
 
-    def __init__(self, *, instances: int = 2, product: str = "qsfpdd-400g-dr4") -> None:
+    def __init__(self, *, instances: int = 2, product: str = "qsfpdd-400g-dr4", known: bool = True) -> None:
         self.now = 1000.0
         switch = FakeSwitch(1, Scenario(description="", modules=[product]), clock=lambda: self.now)
         self.adapter, self.module = switch.ports[0].adapter, switch.ports[0].module
@@ -31,10 +32,19 @@ class Cage:
             driver.open(switch.ports[0].path, Options({}, of="test")).memory,
             identify=maps.Maps(()).identify,
             clock=lambda: self.now,
-            sleep=lambda seconds: None,
+            sleep=self.sleep,
         )
-        for _ in range(3):
+        self.slept: list[float] = []
+        self.at_sleep: dict[int, int] = {}
+        """Status of the first instance from the n-th pause on."""
+        for _ in range(3 * known):
             self.refresh()
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        status = self.at_sleep.get(len(self.slept))
+        if status is not None:
+            self.status(status)
 
     def refresh(self) -> Refresh:
         """Ten seconds later."""
@@ -49,6 +59,11 @@ class Cage:
         """A command has ended since the last read."""
         self.module.put(Span(8, 1), bytes((flag,)))
         self.module.put(Span(8, 1), b"\0")
+
+    @property
+    def written(self) -> set[bytes]:
+        """What was written to the module: one byte is the offset of a read, more would be a select."""
+        return {message.data for message in self.adapter.log if not message.read}
 
     @property
     def transactions(self) -> int:
@@ -154,3 +169,84 @@ def test_it_costs_no_transaction() -> None:
     with_status.refresh()
     without.refresh()
     assert with_status.transactions == without.transactions
+
+
+class CommandedMeanwhile(Recorder):
+    """The way to a module that somebody gives a command with the first page that is read."""
+
+    def __init__(self, cage: Cage) -> None:
+        super().__init__(cage.session.memory)
+        self._cage = cage
+        self.pages: list[int] = []
+
+    def read(self, span: Span) -> bytes:
+        data = super().read(span)
+        if span.upper:
+            self.pages.append(span.page)
+            self._cage.status(0x83)
+        return data
+
+
+LOWER = {bytes((offset,)) for offset in range(128)}
+
+
+@pytest.mark.parametrize("status", [0x81, 0x83, 0xB0])
+def test_a_module_that_is_at_work_when_it_is_first_met_has_no_page_selected(status: int) -> None:
+    """The daemon was started in the middle of a firmware update: nothing is known of the module yet."""
+    cage = Cage(known=False)
+    cage.status(status)
+    for _ in range(30):
+        met = cage.refresh()
+        assert cage.transactions > 0
+        assert cage.written <= LOWER
+        assert met.present
+        assert met.failure is not None
+        assert met.failure.reason == "module_busy"
+    cage.status(0x01)
+    done = cage.refresh()
+    assert done.values is not None
+    assert q.TX_POWER in done.values.lanes
+
+
+def test_a_command_between_two_looks_is_seen_before_the_first_select() -> None:
+    """Status 01h: commands were given since power-up, so that another may come at any moment."""
+    cage = Cage(known=False)
+    cage.status(0x01)
+    cage.at_sleep = {3: 0x83}
+    met = cage.refresh()
+    assert cage.slept == [0.01] * 3
+    assert cage.written <= LOWER
+    assert met.failure is not None
+    assert met.failure.reason == "module_busy"
+
+
+def test_a_command_that_begins_while_pages_are_read_ends_the_reading() -> None:
+    cage = Cage(known=False)
+    cage.status(0x01)
+    busy = cage.session.memory = CommandedMeanwhile(cage)
+    met = cage.refresh()
+    assert busy.pages == [0x00]
+    assert met.failure is not None
+    assert met.failure.reason == "module_busy"
+
+
+def test_one_that_was_never_commanded_is_met_without_a_pause() -> None:
+    cage = Cage(known=False)
+    assert cage.refresh().values is not None
+    assert cage.slept == []
+
+
+def test_one_that_says_so_for_half_an_hour_from_the_start_is_read() -> None:
+    cage = Cage(known=False)
+    cage.status(0x83)
+    met = [cage.refresh() for _ in range(190)]
+    assert met[170].values is None
+    assert all(each.values is not None and q.TX_POWER in each.values.lanes for each in met[182:])
+
+
+def test_a_flat_module_has_no_page_to_be_selected() -> None:
+    cage = Cage(known=False)
+    cage.module.put(Span(2, 1), b"\x80")
+    cage.status(0x83)
+    assert cage.refresh().description is not None
+    assert cage.written <= LOWER | {b"\x80"}

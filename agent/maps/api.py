@@ -123,6 +123,19 @@ class Works(Protocol):
         ...
 
 
+@runtime_checkable
+class TellsWork(Protocol):
+    """A `MemoryMap` whose modules tell that they work on commands before anything else is known of them."""
+
+    def work_status(self, memory: Memory) -> Span | None:
+        """Where in lower memory it shows; None for a module of which no page is ever selected."""
+        ...
+
+    def shows_work(self, status: bytes) -> bool:
+        """Whether these bytes of `work_status` say so."""
+        ...
+
+
 class MemoryMap(Protocol):
     """One specification."""
 

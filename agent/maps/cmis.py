@@ -107,6 +107,15 @@ class CmisMap:
         technology = memory.byte(f.MEDIA_TECHNOLOGY.offset)
         return effects((*builtin(), *self._own_quirks), module, technology)
 
+    def work_status(self, memory: Memory) -> Span | None:
+        """See `agent.maps.api.TellsWork`."""
+        model = memory.byte(f.FLAT.offset)
+        return None if model is None or model >> 7 else cmis_cdb.STATUS
+
+    def shows_work(self, status: bytes) -> bool:
+        """See `agent.maps.api.TellsWork`."""
+        return cmis_cdb.shows_work(status)
+
     def describe(self, memory: Memory) -> "CmisDescription":
         """Raises DecodeError only when not even the identifier is there."""
         identifier = memory.byte(f.IDENTIFIER.offset)

@@ -12,7 +12,9 @@ from agent.memory import Memory, Span
 from agent.plan import Draft
 
 _STATUS: Final = f.CDB_STATUS[0].offset
+STATUS: Final = Span(_STATUS, 2)
 _BUSY: Final = 0x80
+_FAILED: Final = 0x40
 _FLAGS: Final = 8
 _ENDED: Final = 0xC0
 
@@ -21,6 +23,13 @@ def instances(memory: Memory) -> int:
     """How many commands the module works on at a time, 0 for a module without CDB."""
     raw = memory.get(f.CDB_INSTANCES.span())
     return 0 if raw is None else min(f.CDB_INSTANCES.raw(raw)[0], 2)
+
+
+def shows_work(status: bytes) -> bool:
+    """Whether a command is at work, of a module of which it is not known yet whether it takes any: without CDB both
+    bytes are reserved. One that is at work has not failed.
+    """
+    return any(each & (_BUSY | _FAILED) == _BUSY for each in status)
 
 
 class StatusPart:
