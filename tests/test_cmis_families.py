@@ -1,5 +1,6 @@
 """VDM, diagnostics, coherent, tunable, external lasers, linear optics: the worked examples as literals."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import quantities as q
+from agent.alerts import Alerts
 from agent.maps import cmis_bailly, cmis_coherent, cmis_diagnostics, cmis_lasers, cmis_tunable, cmis_vdm
 from agent.maps.api import Values, overlay
 from agent.maps.cmis import CmisMap
@@ -14,6 +16,8 @@ from agent.maps.quirks import parse
 from agent.memory import Memory, Span
 from agent.model import Laser, VdmSample
 from agent.registers import Kind, f16
+from agent.rules_builtin import BUILTIN_RULES
+from tests.alert_helpers import at, reading, said
 
 
 class Image:
@@ -506,9 +510,31 @@ def test_bailly_laser_module() -> None:
     first, second, third, fourth = values.lasers
     assert first.values == {q.TX_BIAS: 0.15, q.LASER_VOLTAGE: 1.8, q.TX_POWER: 0.1}
     assert (first.state, second.state, second.enabled) == ("on", "off", False)
-    assert (first.flags, third.flags, fourth.flags) == (("bias_warning",), ("bias_alarm",), ())
+    assert (first.flags, third.flags, fourth.flags) == (
+        ("tx_bias_high_warning",),
+        ("tx_bias_high_alarm",),
+        (),
+    )
     assert values.lane_applications == {1: 1}  # the staged one
     assert [laser.flags for laser in image.read(flags=False).lasers] == [(), (), (), ()]
+
+
+def test_flags_of_a_bailly_laser_reach_the_rules_on_lasers() -> None:
+    """Its only thresholds of the bias are the high ones (page B2h, bytes 186-189), so the flags are theirs."""
+    image = Image(identifier=0x80)
+    image.set(0x00, 129, b"Broadcom        ")
+    image.set(0xB0, 128, "80 10 02")
+    image.set(0xB0, 135, "0700 00 0100 0200")  # three lasers are on; a warning of the first, an alarm of the second
+    image.set(0xB0, 154, "2710 2710 2710")  # 100 mA each
+    image.set(0xB2, 178, "4E20 0000 0000 0000 4E20 3A98")  # high alarm 200 mA, high warning 150 mA
+    cmis = CmisMap()
+    bounds = cmis.describe(image.memory(cmis)).thresholds
+    shown = replace(reading(0), lanes={}, lane_flags={}, thresholds=bounds, lasers=image.read().lasers)
+    found = said(Alerts(BUILTIN_RULES).judge(shown, at(0)))
+    assert [each for each in found if "bias" in each[0]] == [
+        ("laser_bias_high_alarm", 2, "firing"),
+        ("laser_bias_high_warning", 1, "firing"),
+    ]
 
 
 def test_linear_optics_have_amplitudes_of_their_own() -> None:

@@ -60,6 +60,8 @@ ROWS: Final = (
     IDENTIFIER, COUNT, DISABLED, ACTIVE, BIAS_WARNING, BIAS_ALARM, CURRENT, VOLTAGE, POWER, POWER_THRESHOLDS,
     BIAS_THRESHOLDS,
 )  # fmt: skip
+_FLAGS: Final = {"tx_bias_high_alarm": BIAS_ALARM, "tx_bias_high_warning": BIAS_WARNING}
+"""By the names that ELSFP modules have for them: the thresholds of the bias are high ones alone."""
 _MOVING: Final = (DISABLED, ACTIVE, BIAS_WARNING, BIAS_ALARM, CURRENT, VOLTAGE, POWER)
 _FIRST: Final = 133
 _FIRST_WITHOUT_FLAGS: Final = 142
@@ -113,7 +115,6 @@ class BaillyPart:
         columns = {row: row.decode(bytes(image[row.offset : row.offset + row.size])) for row in _MOVING}
         for at in range(self._count):
             on = bool(columns[ACTIVE][at])
-            names = {"bias_alarm": BIAS_ALARM, "bias_warning": BIAS_WARNING}
             draft.lasers.append(
                 Laser(
                     at + 1,
@@ -125,6 +126,6 @@ class BaillyPart:
                         q.TX_POWER: columns[POWER][at],
                         q.LASER_VOLTAGE: columns[VOLTAGE][at],
                     },
-                    flags=tuple(name for name, row in names.items() if columns[row][at]),
+                    flags=tuple(name for name, row in _FLAGS.items() if columns[row][at]),
                 )
             )
