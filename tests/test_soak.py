@@ -134,6 +134,14 @@ def test_a_lost_cadence_fails_unless_the_machine_had_no_time() -> None:
     assert cadence({}, [], taken).wrong  # it was never read
 
 
+@pytest.mark.parametrize("taken", [[], samples(minutes=10)[:1], [samples(minutes=10)[0]] * 2])
+def test_a_daemon_that_ends_at_once_is_a_verdict_of_its_own(taken: list[Sample]) -> None:
+    verdict = Verdict()
+    assert not judge.lasted(taken, verdict)
+    assert verdict.wrong == ["the daemon ended before it could be looked at twice: nothing of it is judged"]
+    assert judge.lasted(samples(minutes=10), Verdict())
+
+
 def message(seq: int, *, port: str = "Ethernet1", state: str = "firing") -> dict[str, Any]:
     return {"seq": seq, "port": port, "state": state, "rule": "link_down", "severity": "critical"}
 

@@ -116,6 +116,8 @@ def run(arguments: argparse.Namespace, folder: Path) -> judge.Verdict:
         if not report.exists():
             verdict.say(f"no report:\n{said[-3000:]}", good=False)
             return verdict
+        if not judge.lasted(samples, verdict):
+            return verdict
         told = json.loads(report.read_text(encoding="utf-8"))
         output, events = gather(told, subscriber, prometheus, arguments, verdict)
     beside = arguments.beside_others

@@ -153,6 +153,14 @@ def judge_faults(
         verdict.say(f"  not found: {each}")
 
 
+def lasted(samples: Sequence[Sample], verdict: Verdict) -> bool:
+    """Whether the daemon ran for long enough that anything can be said of it."""
+    if len(samples) > 1 and samples[-1].time > samples[0].time:
+        return True
+    verdict.say("the daemon ended before it could be looked at twice: nothing of it is judged", good=False)
+    return False
+
+
 def starved(samples: Sequence[Sample]) -> list[tuple[float, float]]:
     """When the machine had no CPU for the process: from, to. What was late then says nothing of the process."""
     return [(a.time, b.time) for a, b in pairwise(samples) if b.waited_s - a.waited_s > STARVED * (b.time - a.time)]
