@@ -40,7 +40,8 @@ class Agent(Section):
     """Most of the time of a bus that reads may take; the rest is the host's and other masters'."""
     pause_after_link_change: float = Field(default=0.0, ge=0, le=600)
     """Seconds in which a module is let alone after its link came up or went down, 0 for none: bring-up undisturbed.
-    What a module shows in these seconds is not seen, nor what made the link fall."""
+    What a module shows in these seconds is not seen, nor what made the link fall. One whose link never rests for so
+    long is read after five times the pause."""
     read_flags: bool = True
     """Read the clear-on-read flags; false where another daemon owns them."""
     quirks: Path | None = None
@@ -65,7 +66,7 @@ class Prometheus(Section):
 class Mqtt(Section):
     """The MQTT exporter."""
 
-    url: str = Field(pattern=r"^(mqtts?|wss?)://.+")
+    url: str = Field(pattern=r"^(mqtts?|wss?)://.+", examples=["mqtt://broker.example:1883"])
     """`mqtt://HOST[:PORT]`, `mqtts://…`, `ws://…/PATH`, `wss://…/PATH`."""
     base: str = ""
     """Base topic, `opticd/<device>` when empty."""
@@ -263,9 +264,13 @@ def load(path: Path) -> Config:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as exc:
-        raise ConfigError(f"{path}: {exc.strerror}", hint="give another file with --config") from exc
+        hint = (
+            "run as root or as its owner" if isinstance(exc, PermissionError) else "give the path of another file"
+        )
+        raise ConfigError(f"{path}: {exc.strerror}", hint=hint) from exc
     except UnicodeDecodeError as exc:
-        raise ConfigError(f"{path}: not UTF-8 text (byte {exc.start})") from exc
+        hint = f"`iconv -f latin1 -t utf8 {path}` turns older text into it"
+        raise ConfigError(f"{path}: not UTF-8 text (byte {exc.start})", hint=hint) from exc
     loaded = parse(text, name=str(path))
     if loaded.agent.quirks is not None:
         load_quirks(loaded.agent.quirks)

@@ -109,7 +109,7 @@ class Poller:
         found = self._ports.get(self.engines.engine_of(port))
         if found is not None:
             bus, state = found
-            state.slot.hold(asyncio.get_running_loop().time() + seconds)
+            state.slot.hold(asyncio.get_running_loop().time(), seconds)
             if not state.flying:
                 state.due = state.slot.due
             bus.wake()

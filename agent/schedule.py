@@ -11,6 +11,8 @@ BACKOFF_LIMIT_S: Final = 60.0
 """A failing module is tried in full at least so often, and looked at with one byte each period."""
 CONFIRM_S: Final = 0.2
 """Pause before a module that did not acknowledge is asked again."""
+HELD_MOST: Final = 5
+"""A port that is to be let alone again and again (its link flaps) is polled once after so many times the pause."""
 _SLACK: Final = 1e-3
 """A poll that begins so early counts as on time: timers are not exact."""
 
@@ -60,6 +62,8 @@ class Slot:
     fast_until: float = 0.0
     held_until: float = -math.inf
     """Until then it is let alone."""
+    held_since: float | None = None
+    """Since when it is let alone without a poll."""
 
     @classmethod
     def begin(cls, *, period_s: float, start: float, phase: float) -> "Slot":
@@ -74,9 +78,11 @@ class Slot:
         self.fast_s, self.fast_at, self.fast_until = period_s, at, at + duration_s
         self.due = min(self.due, at)
 
-    def hold(self, until: float) -> None:
-        """No poll of any kind before `until`; then one at once, and the regular ones in their rhythm."""
-        self.held_until = max(self.held_until, until)
+    def hold(self, now: float, pause_s: float) -> None:
+        """No poll of any kind for `pause_s`; then one at once, and the regular ones in their rhythm."""
+        if self.held_since is None:
+            self.held_since = now
+        self.held_until = max(self.held_until, min(now, self.held_since + (HELD_MOST - 1) * pause_s) + pause_s)
         self.turn = max(self.turn, math.ceil((self.held_until - self.anchor) / self.period_s - _SLACK))
         self.soon_at = self.held_until
         self.fast_at = max(self.fast_at, self.held_until)
@@ -104,6 +110,8 @@ class Slot:
     def advance(self, began: float, ended: float) -> int:
         """A poll is over: set when the next is due. Returns the regular polls that could not be made in time."""
         missed = 0
+        if began + _SLACK >= self.held_until:
+            self.held_since = None
         if self.soon_at <= began + _SLACK:
             self.soon_at = math.inf
         if self.anchor + self.turn * self.period_s <= began + _SLACK:

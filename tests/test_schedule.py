@@ -120,7 +120,7 @@ def test_the_whole_bus_may_be_given() -> None:
 def test_a_port_that_is_let_alone_keeps_its_rhythm_behind() -> None:
     slot = Slot.begin(period_s=10, start=0, phase=0.0)
     assert slot.advance(0, 0.01) == 0
-    slot.hold(13.0)
+    slot.hold(3.0, 10.0)
     assert slot.due == 13
     slot.quicken(5.0, period_s=1.0, duration_s=30.0)  # somebody is curious
     slot.confirm(5.0)
@@ -128,14 +128,27 @@ def test_a_port_that_is_let_alone_keeps_its_rhythm_behind() -> None:
     assert slot.due == 13
     assert slot.advance(13, 13.01) == 0  # what was left out on purpose is no overrun
     assert slot.due == 14
-    slot.hold(21.0)
-    slot.hold(20.5)  # the longer one counts
+    slot.hold(16.0, 5.0)
+    slot.hold(16.5, 4.0)  # the longer one counts
     assert slot.due == 21
+
+
+def test_a_link_that_never_rests_is_polled_after_five_pauses() -> None:
+    slot = Slot.begin(period_s=10, start=0, phase=0.0)
+    slot.advance(0, 0.01)
+    for tenth in range(30, 129):  # an edge each 100 ms, from second 3 on; each asks for two seconds
+        slot.hold(tenth / 10, 2.0)
+        assert slot.due == min(tenth / 10 + 2.0, 13.0)
+    slot.hold(13.0, 2.0)  # between the end of the pause and the poll
+    assert slot.due == 13
+    slot.advance(13.0, 13.01)
+    slot.hold(13.1, 2.0)
+    assert slot.due == 15.1
 
 
 def test_a_poll_on_its_way_does_not_shorten_a_pause() -> None:
     slot = Slot.begin(period_s=10, start=0, phase=0.0)
     slot.advance(0, 0.01)
-    slot.hold(20.0)  # while a poll that began at 10 is on its way
+    slot.hold(10.2, 9.8)  # while a poll that began at 10 is on its way
     slot.advance(10, 10.4)
     assert slot.due == 20
