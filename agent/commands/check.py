@@ -1,32 +1,45 @@
 """`opticd check FILE`: validate a config, and on demand say how much it exports."""
 
 import argparse
+import contextlib
+import sys
 from typing import get_args
 
-from agent import config, opening, peers
+from agent import config
+from agent.commands import check_files
 from agent.config import Config, Profile
+from agent.config_sources import FakeSource, SnmpSource, SonicSource
+from agent.errors import DriverError
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what is wrong (as a ConfigError), or that nothing is."""
     loaded = config.load(arguments.file)
-    _files(loaded)
+    _sources(loaded)
+    if loaded.exporter.prometheus is not None:
+        from exporters import listen
+
+        listen.parse(loaded.exporter.prometheus.listen)
+    for note in check_files.check(loaded):
+        print(f"opticd: note: {note}", file=sys.stderr)
     print(f"{arguments.file}: valid, {len(loaded.source)} source(s), {len(loaded.rule)} rule(s) of its own")
     if arguments.series:
         _series(loaded)
     return 0
 
 
-def _files(loaded: Config) -> None:
-    """The files that it names are checked like itself."""
-    opening.own_quirks(loaded)
-    if loaded.agent.peers is not None:
-        peers.load(loaded.agent.peers)
-    prometheus = loaded.exporter.prometheus
-    if prometheus is not None and prometheus.web_config is not None:
-        from exporters import webconfig
+def _sources(loaded: Config) -> None:
+    """What no hardware mends: an address that is none, a list of targets that is not there."""
+    from drivers.registry import Registry
+    from drivers.snmp.targets import load_targets
 
-        webconfig.load(prometheus.web_config)
+    registry = Registry()
+    for section in loaded.source:
+        if isinstance(section, SnmpSource):
+            load_targets(section.targets)
+        elif not isinstance(section, FakeSource | SonicSource):
+            with contextlib.suppress(DriverError):  # that something is not there now is no mistake of the file
+                registry.open_section(section)
 
 
 def _series(loaded: Config) -> None:
