@@ -27,6 +27,7 @@ from drivers.ethtool_kernel import Kernel
 from drivers.netdevs import decode_link
 from drivers.serial_protocols import BusPirate, I2cDriver, Sc18im700
 from drivers.snmp import ber
+from drivers.snmp.rows import Rows
 from drivers.snmp.security import Community, User, Usm
 from exporters.scrape import accepts_gzip, negotiate
 from exporters.users import _credentials
@@ -94,7 +95,7 @@ def snmp(data: bytes) -> None:
         Usm(User("u", "sha1", "password1", "aes128", "password2")).unwrap(data)
     opened = Community("public").unwrap(data)
     pdu = ber.read_pdu(opened.data, opened.start, opened.end)
-    ber.Rows(ber.encode_oid((1, 3, 6, 1)), {}, cap=100).take(data, pdu.start, pdu.end)
+    Rows(ber.encode_oid((1, 3, 6, 1)), {}, cap=100).take(data, pdu.start, pdu.end)
     list(ber.varbinds(data, pdu.start, pdu.end))
 
 

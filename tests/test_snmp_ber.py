@@ -13,6 +13,7 @@ from pysnmp.proto import api, rfc1902  # type: ignore[import-untyped]
 
 from drivers.snmp import ber
 from drivers.snmp.errors import Malformed, WalkCut
+from drivers.snmp.rows import Rows
 from fakes import snmp_recording
 from fakes.snmp_recording import Row
 
@@ -120,7 +121,7 @@ def test_columns_of_every_recording_are_the_rows_of_the_file(shared_data: Path) 
             columns.setdefault(row.oid[:-2], []).append(row)
         for column, rows in columns.items():
             body = b"".join(_varbind(row) for row in rows)
-            walk = ber.Rows(ber.encode_oid(column), {}, cap=len(rows))
+            walk = Rows(ber.encode_oid(column), {}, cap=len(rows))
             assert walk.take(b"\xff" + body, 1, len(body) + 1) == len(rows)
             assert not walk.ended
             want = {
@@ -147,10 +148,80 @@ def column(*rows: tuple[ber.Oid, int]) -> bytes:
     return b"".join(ber.encode_varbind(oid, ber.encode_integer(value)) for oid, value in rows)
 
 
-def walk(data: bytes, *, cap: int = 100) -> ber.Rows:
-    rows = ber.Rows(ber.encode_oid(COLUMN), {}, cap=cap)
+def walk(data: bytes, *, cap: int = 100) -> Rows:
+    rows = Rows(ber.encode_oid(COLUMN), {}, cap=cap)
     rows.take(data, 0, len(data))
     return rows
+
+
+class OneByOne(Rows):
+    """Without the shortcut for replies whose variables are alike."""
+
+    def _take_alike(self, data: bytes, start: int, end: int) -> int:
+        return 0
+
+
+def outcome(rows: Rows, data: bytes) -> tuple[object, ...]:
+    try:
+        count: int | str = rows.take(data, 0, len(data))
+    except (Malformed, WalkCut) as exc:
+        count = str(exc)
+    return count, rows.values, rows.last, rows.ended, rows.next()
+
+
+NUMBERS = st.one_of(st.integers(0, 300), st.integers(-(2**31), 2**31 - 1), st.integers(-(2**40), 2**40))
+INDEXES = st.lists(st.one_of(st.integers(1, 300), st.integers(0, 2**32 - 1)), min_size=1, max_size=2).map(tuple)
+
+
+@given(
+    st.lists(st.tuples(INDEXES, NUMBERS), min_size=1, max_size=40),
+    st.sampled_from((ber.INTEGER, ber.INTEGER, ber.COUNTER32, ber.GAUGE32, ber.TIMETICKS, ber.COUNTER64, ber.NULL)),
+    st.booleans(),
+    st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=3),
+    st.integers(0, 60),
+)
+def test_a_reply_at_once_reads_as_variable_by_variable(
+    found: list[tuple[ber.Oid, int]], tag: int, ordered: bool, changes: list[tuple[int, int]], cap: int
+) -> None:
+    """Whatever the shortcut takes, takes out of order or refuses: the outcome is that of the checks one by one."""
+    pairs = sorted(found) if ordered else found
+    data = bytearray(b"".join(ber.encode_varbind(COLUMN + o, ber.encode_integer(n, tag)) for o, n in pairs))
+    for at, octet in changes:
+        data[at % len(data)] = octet
+    prefix = ber.encode_oid(COLUMN)
+    assert outcome(Rows(prefix, {}, cap=cap), bytes(data)) == outcome(OneByOne(prefix, {}, cap=cap), bytes(data))
+
+
+@pytest.mark.parametrize(("first", "step"), [(100, 1), (120, 1), (16_370, 1), (1_000_000, 100), (2**32 - 60, 1)])
+def test_a_long_reply_is_read_at_once(first: int, step: int) -> None:
+    """The shortcut is taken at all, and goes on where it stopped."""
+    rows = Rows(ber.encode_oid(COLUMN), {}, cap=1000)
+    for at in range(first, first + 50 * step, 25 * step):
+        indexes = range(at, at + 25 * step, step)
+        data = column(*(((*COLUMN, index), index - first - 10) for index in indexes))
+        alike = len({len(ber.encode_subids((index,))) for index in indexes}) == 1
+        assert (rows._take_alike(data, 0, len(data)) == 25) is alike
+        if not alike:
+            assert rows.take(data, 0, len(data)) == 25
+    assert rows.values == {(index,): index - first - 10 for index in range(first, first + 50 * step, step)}
+
+
+@pytest.mark.parametrize(
+    ("at", "octet"),
+    [(1, 0x7F), (1, 0x14), (0, 0x31), (3, 0x0B), (-2, 0x02), (-3, 0x04)],
+    ids=["size", "shorter", "no sequence", "name", "length", "type"],
+)
+def test_one_wrong_octet_in_a_long_reply_is_not_overlooked(at: int, octet: int) -> None:
+    one = ber.encode_varbind((*COLUMN, 5), ber.encode_integer(1))
+    wrong = bytearray(one)
+    wrong[at] = octet
+    data = column(*(((*COLUMN, n), n) for n in (1, 2, 3, 4)))
+    rest = column(*(((*COLUMN, n), n) for n in range(6, 40)))
+    rows = Rows(ber.encode_oid(COLUMN), {}, cap=1000)
+    assert rows.take(data + one + rest, 0, len(data + one + rest)) == 39
+    rows = Rows(ber.encode_oid(COLUMN), {}, cap=1000)
+    assert rows._take_alike(data + bytes(wrong) + rest, 0, len(data + one + rest)) == 0
+    assert rows.values == {}
 
 
 def test_a_column_ends_at_the_next_one() -> None:
@@ -170,7 +241,7 @@ def test_a_column_ends_at_end_of_mib_view() -> None:
 @pytest.mark.parametrize("second", [(7,), (6,), (6, 9)])
 def test_oids_that_do_not_increase_end_the_walk_with_what_came(second: ber.Oid) -> None:
     data = column(((*COLUMN, 7), 1), (COLUMN + second, 2))
-    rows = ber.Rows(ber.encode_oid(COLUMN), {}, cap=100)
+    rows = Rows(ber.encode_oid(COLUMN), {}, cap=100)
     with pytest.raises(WalkCut, match="not increase"):
         rows.take(data, 0, len(data))
     assert rows.values == {(7,): 1}
@@ -205,7 +276,7 @@ RESPONSE = pysnmp_response(
 def read_all(data: bytes) -> None:
     pdu = read(data)
     list(ber.varbinds(data, pdu.start, pdu.end))
-    rows = ber.Rows(ber.encode_oid(COLUMN), {}, cap=1000)
+    rows = Rows(ber.encode_oid(COLUMN), {}, cap=1000)
     rows.take(data, pdu.start, pdu.end)
 
 
@@ -235,7 +306,7 @@ def test_noise_is_read_or_refused(data: bytes) -> None:
 
 @given(st.binary(max_size=120), st.integers(0, 100))
 def test_noise_as_variables_is_read_or_refused(data: bytes, start: int) -> None:
-    rows = ber.Rows(ber.encode_oid(COLUMN), {}, cap=10)
+    rows = Rows(ber.encode_oid(COLUMN), {}, cap=10)
     try:
         rows.take(data, min(start, len(data)), len(data))
     except (Malformed, WalkCut):

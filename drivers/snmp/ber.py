@@ -10,7 +10,7 @@ An OID is a tuple of ints. A value is an int (INTEGER, Counter, Gauge, TimeTicks
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from drivers.snmp.errors import Malformed, WalkCut
+from drivers.snmp.errors import Malformed
 
 Oid = tuple[int, ...]
 Value = int | bytes
@@ -39,10 +39,9 @@ _MISSING: Final = frozenset((NULL, NO_SUCH_OBJECT, NO_SUCH_INSTANCE, END_OF_MIB_
 _NULL: Final = b"\x05\x00"
 _MAX_SUBIDS: Final = 128
 _MAX_SUBID: Final = 0xFFFFFFFF
-_MAX_INTEGER_OCTETS: Final = 9
+_MAX_SUBID_OCTETS: Final = 5
+MAX_INTEGER_OCTETS: Final = 9
 """A Counter64 at its top has eight octets and a leading zero."""
-
-_MAX_COLUMN_OCTETS: Final = 16_000_000
 
 
 class Varbind(NamedTuple):
@@ -116,6 +115,14 @@ def encode_varbind(oid: Oid, value: bytes = _NULL) -> bytes:
     return encode(SEQUENCE, encode(OBJECT_IDENTIFIER, encode_oid(oid)) + value)
 
 
+def encode_null(name: bytes) -> bytes:
+    """A variable of a request, from the content octets of its OID."""
+    size = len(name)
+    if size < 0x78:
+        return b"%c%c%c%c%b%b" % (SEQUENCE, size + 4, OBJECT_IDENTIFIER, size, name, _NULL)
+    return encode(SEQUENCE, encode(OBJECT_IDENTIFIER, name) + _NULL)
+
+
 def encode_pdu(tag: int, request_id: int, first: int, second: int, varbinds: bytes) -> bytes:
     """A PDU: `first` and `second` are error-status and error-index, or non-repeaters and max-repetitions."""
     head = encode_integer(request_id) + encode_integer(first) + encode_integer(second)
@@ -153,7 +160,7 @@ def expect(tag: int, data: bytes, at: int, end: int) -> tuple[int, int]:
 def read_integer(data: bytes, at: int, end: int) -> tuple[int, int]:
     """The INTEGER at `at`, and where it ends."""
     start, stop = expect(INTEGER, data, at, end)
-    if not 0 < stop - start <= _MAX_INTEGER_OCTETS:
+    if not 0 < stop - start <= MAX_INTEGER_OCTETS:
         raise Malformed(f"an SNMP message has an integer of {stop - start} octets")
     return int.from_bytes(data[start:stop], "big", signed=True), stop
 
@@ -184,23 +191,22 @@ def decode_subids(content: bytes) -> Oid:
     """The sub-identifiers in `content`."""
     if content.isascii() and len(content) <= _MAX_SUBIDS:
         return tuple(content)  # every octet is one of them
+    if not content or content[-1] >= 0x80:
+        raise Malformed("an OID ends within a sub-identifier")
+    if len(content) > _MAX_SUBIDS * _MAX_SUBID_OCTETS:
+        raise Malformed("an OID is longer than SNMP allows")
     subids: list[int] = []
     subid = 0
-    fresh = True
     for octet in content:
-        if fresh and octet == 0x80:
-            raise Malformed("an OID has a sub-identifier with a leading zero")
-        subid = subid << 7 | (octet & 0x7F)
-        fresh = octet < 0x80
-        if fresh:
-            subids.append(subid)
+        if octet < 0x80:
+            subids.append(subid | octet)
             subid = 0
-        elif subid > _MAX_SUBID:
-            raise Malformed("an OID has a sub-identifier above 32 bits")
-    if not fresh:
-        raise Malformed("an OID ends within a sub-identifier")
-    if len(subids) > _MAX_SUBIDS or (subids and max(subids) > _MAX_SUBID):
-        raise Malformed("an OID is longer than SNMP allows")
+        elif octet == 0x80 and not subid:
+            raise Malformed("an OID has a sub-identifier with a leading zero")
+        else:
+            subid = (subid | octet & 0x7F) << 7
+    if len(subids) > _MAX_SUBIDS or max(subids) > _MAX_SUBID:
+        raise Malformed("an OID is longer than SNMP allows, or has a sub-identifier above 32 bits")
     return tuple(subids)
 
 
@@ -215,7 +221,7 @@ def decode_oid(content: bytes) -> Oid:
 def decode_value(tag: int, content: bytes) -> Value | None:
     """The value of a variable from its tag and content octets."""
     if tag == INTEGER or tag in _UNSIGNED:
-        if not 0 < len(content) <= _MAX_INTEGER_OCTETS:
+        if not 0 < len(content) <= MAX_INTEGER_OCTETS:
             raise Malformed(f"a variable has an integer of {len(content)} octets")
         # An unsigned type with its top bit set and no leading zero is wrong, frequent, and means what it says.
         return int.from_bytes(content, "big", signed=tag == INTEGER)
@@ -237,87 +243,3 @@ def varbinds(data: bytes, start: int, end: int) -> Iterator[Varbind]:
         if stop != start:
             raise Malformed("a variable has bytes behind its value")
         yield Varbind(decode_oid(data[oid_at:at]), tag, decode_value(tag, data[value_at:stop]))
-
-
-class Rows:
-    """What one walk of one column has brought: rows by index, and whether its end was seen.
-
-    `octets` counts what came, so that a hostile agent cannot fill the memory. `keys` remembers
-    decoded indexes; the columns of one table, and polls that follow, share it.
-    """
-
-    __slots__ = ("_cap", "_prefix", "_suffix", "ended", "keys", "last", "octets", "values")
-
-    def __init__(self, prefix: bytes, keys: dict[bytes, Oid], *, cap: int) -> None:
-        self._prefix = prefix
-        self._suffix = b""
-        self._cap = cap
-        self.keys = keys
-        self.values: dict[Oid, Value] = {}
-        self.last: Oid = ()
-        self.ended = False
-        self.octets = 0
-
-    def next(self) -> bytes:
-        """The variable that asks for what follows the last row."""
-        return encode(SEQUENCE, encode(OBJECT_IDENTIFIER, self._prefix + self._suffix) + _NULL)
-
-    def take(self, data: bytes, start: int, end: int) -> int:
-        """Add the variables of one reply; returns how many there were up to the end of the column.
-
-        Raises `Malformed`, or `WalkCut` when OIDs do not increase or rows exceed the cap.
-        """
-        prefix, keys, values, last, reached = self._prefix, self.keys, self.values, self.last, self._suffix
-        length = len(prefix)
-        count, room = 0, self._cap - len(values)
-        head, name = b"", 0  # what the OID of the variable before began with, and how long it was
-        self.octets += end - start
-        if self.octets > _MAX_COLUMN_OCTETS:
-            raise WalkCut(f"a column of more than {_MAX_COLUMN_OCTETS} octets")
-        try:
-            while start < end:
-                # The hot path: an element of 127 octets or less is read in place, any other by `element`.
-                size = data[start + 1]
-                body, stop = start + 2, start + 2 + size
-                if size >= 0x80 or data[start] != SEQUENCE or stop > end:
-                    body, stop = expect(SEQUENCE, data, start, end)
-                oid_at, value_at = body + 2, body + 2 + name
-                if not name or not data.startswith(head, body) or value_at > stop:
-                    oid_at, value_at = expect(OBJECT_IDENTIFIER, data, body, stop)
-                    if not data.startswith(prefix, oid_at) or value_at - oid_at <= length:
-                        if decode_oid(data[oid_at:value_at]) < decode_oid(prefix):
-                            raise WalkCut("the agent went back to an OID before the column that was asked for")
-                        self.ended = True
-                        break
-                    if oid_at == body + 2:
-                        head, name = data[body : oid_at + length], value_at - oid_at
-                suffix = data[oid_at + length : value_at]
-                tag, size, content_at = data[value_at], data[value_at + 1], value_at + 2
-                if content_at + size != stop or size >= 0x80:
-                    tag, content_at, tail = element(data, value_at, stop)
-                    if tail != stop:
-                        raise Malformed("a variable has bytes behind its value")
-                key = keys.get(suffix)
-                if key is None:
-                    key = keys[suffix] = decode_subids(suffix)
-                if tag == END_OF_MIB_VIEW:
-                    self.ended = True
-                    break
-                if key <= last or count >= room:
-                    raise WalkCut(
-                        "the agent's OIDs do not increase" if key <= last else f"more than {self._cap} rows"
-                    )
-                last, reached = key, suffix
-                count += 1
-                if tag == INTEGER and 0 < size <= _MAX_INTEGER_OCTETS:
-                    values[key] = int.from_bytes(data[content_at:stop], "big", signed=True)
-                else:
-                    value = decode_value(tag, data[content_at:stop])
-                    if value is not None:
-                        values[key] = value
-                start = stop
-        except IndexError:
-            raise Malformed("an SNMP message ends within a variable") from None
-        finally:
-            self.last, self._suffix = last, reached
-        return count

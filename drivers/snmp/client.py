@@ -2,13 +2,14 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from drivers.snmp import ber, transport
 from drivers.snmp.ber import Oid, Value
 from drivers.snmp.errors import ErrorStatus, Malformed, NoAnswer, Unsupported, WalkCut
+from drivers.snmp.rows import Rows
 from drivers.snmp.security import Community, Opened, Resync, Security
 
 SYS_DESCR: Final = (1, 3, 6, 1, 2, 1, 1, 1, 0)
@@ -40,6 +41,27 @@ class Limits:
     max_rows: int = 100_000
     silence_s: float = 120.0
     """Longest time from one answer to the next, retries and fall-backs included."""
+
+
+_Question = tuple[bytes, int]
+"""Encoded variables, and of how many columns they are."""
+_Follow = Callable[[Opened, ber.Pdu], _Question | None]
+"""Takes an answer; what it gives is asked next."""
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """One request, and with `follow` those that come out of the answers."""
+
+    tag: int
+    question: _Question
+    follow: _Follow | None
+    reply: transport.Reply
+    ids: list[int] = field(default_factory=list[int])
+    """Of all tries of the present request: an answer to an earlier one is as good."""
+    tries: int = 0
+    resyncs: int = 0
+    answer: tuple[Opened, ber.Pdu] | None = None
 
 
 class Session:
@@ -86,30 +108,37 @@ class Session:
     async def get(self, oids: Sequence[Oid]) -> dict[Oid, Value]:
         """The values of these instances; those that the device does not have are absent."""
         varbinds = b"".join(ber.encode_varbind(oid) for oid in oids)
-        opened, pdu = await self._ask(ber.GET, varbinds)
+        opened, pdu = await self._ask(ber.GET, (varbinds, len(oids)))
         found = ber.varbinds(opened.data, pdu.start, pdu.end)
         return {varbind.oid: varbind.value for varbind in found if varbind.value is not None}
 
     async def next(self, oids: Sequence[Oid]) -> list[ber.Varbind]:
         """What follows each of these OIDs."""
         varbinds = b"".join(ber.encode_varbind(oid) for oid in oids)
-        opened, pdu = await self._ask(ber.GETNEXT, varbinds)
+        opened, pdu = await self._ask(ber.GETNEXT, (varbinds, len(oids)))
         return list(ber.varbinds(opened.data, pdu.start, pdu.end))
 
-    def rows(self, column: Oid) -> ber.Rows:
+    def rows(self, column: Oid) -> Rows:
         """An empty result for `walk`."""
         if len(self._keys) > _MAX_KEYS:
             self._keys = {}
-        return ber.Rows(ber.encode_oid(column), self._keys, cap=self.limits.max_rows)
+        return Rows(ber.encode_oid(column), self._keys, cap=self.limits.max_rows)
 
-    async def walk(self, rows: ber.Rows) -> None:
+    async def walk(self, rows: Rows) -> None:
         """Fill `rows` up to the end of its column; on an error it holds what came, and `ended` is false."""
         before = self.repetitions
         while not rows.ended:
-            at = rows.next()
             bulk = self.repetitions > 0
+
+            def follow(opened: Opened, pdu: ber.Pdu, *, bulk: bool = bulk) -> _Question | None:
+                if not rows.take(opened.data, pdu.start, pdu.end) and not rows.ended:
+                    raise WalkCut("the agent answered without any variable")
+                if bulk:
+                    self._grow()
+                return None if rows.ended else (rows.next(), 1)
+
             try:
-                opened, pdu = await self._ask(ber.GETBULK if bulk else ber.GETNEXT, at)
+                await self._ask(ber.GETBULK if bulk else ber.GETNEXT, (rows.next(), 1), follow)
             except ErrorStatus as exc:
                 if not bulk and exc.status == NO_SUCH_NAME:  # an SNMPv1 way to say that nothing follows
                     rows.ended = True
@@ -117,25 +146,18 @@ class Session:
                 if not bulk:
                     raise
                 self._lower(exc.status)
-                continue
             except NoAnswer:
                 if not bulk:  # it is not GETBULK that the device fails at
                     self.repetitions = before
                 if not bulk or not self._answered:
                     raise
                 before, self.repetitions = self.repetitions, 0
-                continue
-            if not rows.take(opened.data, pdu.start, pdu.end) and not rows.ended:
-                raise WalkCut("the agent answered without any variable")
-            if bulk:
-                self._grow()
 
-    async def walk_together(self, rows: Sequence[ber.Rows]) -> None:
+    async def walk_together(self, rows: Sequence[Rows]) -> None:
         """Fill the rows of several short columns in few requests. On an error walk them one by one instead."""
         open_ = list(rows)
-        while open_:
-            varbinds = b"".join(found.next() for found in open_)
-            opened, pdu = await self._ask(ber.GETBULK, varbinds, share=len(open_))
+
+        def follow(opened: Opened, pdu: ber.Pdu) -> _Question | None:
             at, end, number, taken = pdu.start, pdu.end, 0, 0
             while at < end:
                 _, stop = ber.expect(ber.SEQUENCE, opened.data, at, end)
@@ -145,7 +167,14 @@ class Session:
                 at, number = stop, number + 1
             if not taken:
                 raise WalkCut("the agent answered without any variable")
-            open_ = [found for found in open_ if not found.ended]
+            open_[:] = [found for found in open_ if not found.ended]
+            return question() if open_ else None
+
+        def question() -> _Question:
+            return b"".join(found.next() for found in open_), len(open_)
+
+        if open_:
+            await self._ask(ber.GETBULK, question(), follow)
 
     def _wanted(self, tries: int, share: int) -> int:
         """Repetitions of this try, of so many columns: every repeated one asks for less, it may be too big."""
@@ -194,46 +223,76 @@ class Session:
             return False
         return True
 
-    async def _ask(self, tag: int, varbinds: bytes, *, share: int = 1) -> tuple[Opened, ber.Pdu]:
-        async with self._lock:
-            for _ in range(_RESYNCS):
-                try:
-                    return await self._exchange(tag, varbinds, share)
-                except Resync:
-                    continue
-            raise NoAnswer("the device keeps changing its SNMPv3 engine or clock")
+    async def _ask(self, tag: int, question: _Question, follow: _Follow | None = None) -> tuple[Opened, ber.Pdu]:
+        """The answer to a request, or the last one of those that `follow` made of it; each is repeated if need be.
 
-    async def _exchange(self, tag: int, varbinds: bytes, share: int) -> tuple[Opened, ber.Pdu]:
-        """One request, repeated until it is answered; an answer to an earlier try is as good."""
+        An answer is worked on, and followed, where it arrives: to wake this task for each costs as much again.
+        """
         loop = asyncio.get_running_loop()
-        reply = transport.Reply()
-        ids: list[int] = []
-        deadline = min(self.deadline, self._heard + self.limits.silence_s)
+        async with self._lock:
+            exchange = _Exchange(tag, question, follow, transport.Reply(lambda data: self._hear(exchange, data)))
+            try:
+                while True:
+                    self._send(exchange)
+                    silence_ends = self._heard + self.limits.silence_s
+                    try:
+                        await exchange.reply.wait(
+                            min(self.limits.timeout_s, silence_ends - loop.time()), until=self.deadline
+                        )
+                    except NoAnswer:
+                        if exchange.reply.done:
+                            raise
+                        self._note_silence(exchange)
+                        continue
+                    assert exchange.answer is not None
+                    return exchange.answer
+            finally:
+                self._forget(exchange)
+
+    def _send(self, exchange: _Exchange) -> None:
+        varbinds, share = exchange.question
+        message_id = random.getrandbits(31) or 1
+        exchange.ids.append(message_id)
+        wanted = self._wanted(exchange.tries, share) if exchange.tag == ber.GETBULK else 0
+        pdu = ber.encode_pdu(exchange.tag, message_id, 0, wanted, varbinds)
+        self._endpoint.expect(message_id, self._address, exchange.reply)
+        self._endpoint.send(self._security.wrap(message_id, pdu), self._address)
+        self.requests += 1
+
+    def _hear(self, exchange: _Exchange, data: bytes) -> bool:
+        """Take an answer; true when another one is waited for."""
         try:
-            for tries in range(self.limits.retries + 1):
-                message_id = random.getrandbits(31) or 1
-                ids.append(message_id)
-                pdu = ber.encode_pdu(
-                    tag, message_id, 0, self._wanted(tries, share) if tag == ber.GETBULK else 0, varbinds
-                )
-                self._endpoint.expect(message_id, self._address, reply)
-                self._endpoint.send(self._security.wrap(message_id, pdu), self._address)
-                self.requests += 1
-                try:
-                    data = await reply.wait(min(self.limits.timeout_s, deadline - loop.time()))
-                except NoAnswer:
-                    if loop.time() >= deadline:
-                        raise NoAnswer("the time for this device is used up") from None
-                    continue
-                return self._open(data, ids)
-        finally:
-            for message_id in ids:
-                self._endpoint.forget(message_id)
-        seconds = self.limits.timeout_s * (self.limits.retries + 1)
-        raise NoAnswer(
-            f"no answer within {seconds:g} s ({self.limits.retries + 1} tries)",
-            hint="wrong address or community, a filter on the way, or an agent that is off",
-        )
+            exchange.answer = opened, pdu = self._open(data, exchange.ids)
+        except Resync:
+            exchange.resyncs += 1
+            if exchange.resyncs > _RESYNCS:
+                raise NoAnswer("the device keeps changing its SNMPv3 engine or clock") from None
+        else:
+            question = exchange.follow(opened, pdu) if exchange.follow is not None else None
+            if question is None:
+                return False
+            exchange.question, exchange.resyncs = question, 0
+        self._forget(exchange)
+        exchange.tries = 0
+        self._send(exchange)
+        return True
+
+    def _forget(self, exchange: _Exchange) -> None:
+        for message_id in exchange.ids:
+            self._endpoint.forget(message_id)
+        exchange.ids.clear()
+
+    def _note_silence(self, exchange: _Exchange) -> None:
+        """Count a try in vain. Raises `NoAnswer` when it was the last one."""
+        if asyncio.get_running_loop().time() >= min(self.deadline, self._heard + self.limits.silence_s):
+            raise NoAnswer("the time for this device is used up")
+        exchange.tries += 1
+        if exchange.tries > self.limits.retries:
+            seconds = self.limits.timeout_s * exchange.tries
+            raise NoAnswer(
+                f"no answer within {seconds:g} s ({exchange.tries} tries)",
+                hint="wrong address or community, a filter on the way, or an agent that is off",
+            )
 
     def _open(self, data: bytes, ids: list[int]) -> tuple[Opened, ber.Pdu]:
         opened = self._security.unwrap(data)

@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Final, cast
 
-from agent.errors import BusGone, DriverError
+from agent.errors import BusGone
 from drivers.snmp import security
 from drivers.snmp.errors import Malformed, NoAnswer
 
@@ -109,13 +111,18 @@ class Endpoint(asyncio.DatagramProtocol):
 
 
 class Reply:
-    """The answer to one question, whichever of its tries it answers."""
+    """The answer to one question, whichever of its tries it answers.
 
-    __slots__ = ("_data", "_error", "_waiter")
+    `hear` is given each answer where it arrives; while it returns true there is another question under way.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_asked", "_data", "_error", "_hear", "_waiter")
+
+    def __init__(self, hear: Callable[[bytes], bool] | None = None) -> None:
+        self._hear = hear
+        self._asked = 0.0
         self._data: bytes | None = None
-        self._error: DriverError | None = None
+        self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
 
     @property
@@ -124,11 +131,19 @@ class Reply:
         return self._data is not None or self._error is not None
 
     def take(self, data: bytes) -> None:
-        """The answer is here."""
+        """An answer is here."""
+        if self._hear is not None:
+            try:
+                if self._hear(data):
+                    self._asked = asyncio.get_running_loop().time()
+                    return
+            except Exception as exc:  # noqa: BLE001  # raised in the task that waits
+                self.fail(exc)
+                return
         self._data = data
         self._wake()
 
-    def fail(self, error: DriverError) -> None:
+    def fail(self, error: Exception) -> None:
         """There will be none; the first word counts."""
         if not self.done:
             self._error = error
@@ -138,12 +153,16 @@ class Reply:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    async def wait(self, timeout_s: float) -> bytes:
-        """The answer, or `NoAnswer` after `timeout_s`; may be called again for a later try."""
+    async def wait(self, timeout_s: float, *, until: float = inf) -> bytes:
+        """The last answer, or `NoAnswer` when none came for `timeout_s`, or at `until` of the loop's clock.
+
+        May be called again for a later try.
+        """
         loop = asyncio.get_running_loop()
-        if not self.done and timeout_s > 0:
+        self._asked = loop.time()
+        while not self.done and (end := min(self._asked + timeout_s, until)) > loop.time():
             self._waiter = loop.create_future()
-            handle = loop.call_later(timeout_s, self._wake)
+            handle = loop.call_at(end, self._wake)
             try:
                 await self._waiter
             finally:
