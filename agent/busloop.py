@@ -15,10 +15,12 @@ from agent.model import PollFailed, PollTiming, Reading, Trouble
 from agent.portjob import Outcome, Polled, PortJob
 from agent.schedule import Budget, Slot
 from agent.state import BusHealth, Event, Hub
-from agent.worker import BusWorker
+from agent.worker import LINGER_S, BusWorker
 
 DEPTH: Final = 2
 """Polls of one bus on their way: one in its thread, and when the bus is late the next one behind it."""
+LEISURE_S: Final = 10 * LINGER_S
+"""Polls that are farther apart may land late: together with others, by which the event loop wakes up less often."""
 _BY_DUE: Final = attrgetter("due")
 
 Answer = Reading | PollFailed
@@ -58,7 +60,9 @@ class PortTurn:
 
 
 class BusLoop:
-    """The task of one bus: chooses the port, crosses to the thread, publishes."""
+    """One bus: chooses the port, crosses to the thread, publishes. No task does it but callbacks of the event loop:
+    a task that sleeps and wakes up for each poll costs twice as much.
+    """
 
     def __init__(self, name: str, owner: Owner, *, share: float) -> None:
         self.name = name
@@ -68,14 +72,14 @@ class BusLoop:
         self._hub = owner.hub
         self._budget = Budget(share)
         self._urgent: deque[PortTurn] = deque()
-        self._wake: asyncio.Future[None] | None = None
-        self._wake_at = math.inf
+        self._timer: asyncio.Handle | None = None
+        self._turn_at = math.inf
         self._up = True
         self._flying = 0
         self._settled = False
         """Every port was polled once: while modules are identified, nobody else is late."""
-        self._running = False
-        self._bug: BaseException | None = None
+        self._over: asyncio.Future[None] | None = None
+        """Of `run`, which is waiting for it: done once a bug was found or the task was cancelled."""
         self._loop: asyncio.AbstractEventLoop
 
     def close_all(self) -> None:
@@ -95,46 +99,62 @@ class BusLoop:
 
     def wake(self) -> None:
         """Look at the schedule again: it changed."""
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
+        if self._running and self._turn_at > -math.inf:
+            self._come_back(-math.inf)
 
     async def run(self, worker: BusWorker) -> None:
         """Poll until cancelled; raises what is a bug in a job or in a subscriber of the hub."""
         self.worker = worker
-        self._loop = loop = asyncio.get_running_loop()
-        self._running = True
+        self._loop = asyncio.get_running_loop()
+        self._over = self._loop.create_future()
+        self.wake()
         try:
-            while self._bug is None:
-                now = loop.time()
-                free_at = self._budget.free_at(now)
+            await self._over
+        finally:
+            self._come_back(math.inf)
+
+    @property
+    def _running(self) -> bool:
+        return self._over is not None and not self._over.done()
+
+    def _come_back(self, when: float) -> None:
+        """Take the next turn then; infinity: when something happens."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._turn_at = when
+        if when == -math.inf:
+            self._timer = self._loop.call_soon(self._turn)
+        elif when < math.inf:
+            self._timer = self._loop.call_at(when, self._turn)
+
+    def _turn(self) -> None:
+        """Send what is due to the thread."""
+        self._timer, self._turn_at = None, -math.inf
+        worker = self.worker
+        try:
+            while worker is not None:
+                now = self._loop.time()
                 urgent = self._urgent_port(now)
                 port = urgent or min(self.ports, key=_BY_DUE)
-                ready_at = max(free_at, -math.inf if urgent else port.due)
+                ready_at = max(self._budget.free_at(now), -math.inf if urgent else port.due)
                 if self._flying >= DEPTH or port.flying:
                     ready_at = math.inf
                 if ready_at > now:
-                    await self._sleep_until(ready_at)
-                else:
-                    self._begin(port, worker, now)
-            raise self._bug
-        finally:
-            self._running = False
+                    self._come_back(ready_at)
+                    return
+                self._begin(port, worker, now)
+        except Exception as exc:  # noqa: BLE001  # a bug: `run` raises it in its task
+            self._found(exc)
+
+    def _found(self, bug: Exception) -> None:
+        if self._over is not None and not self._over.done():
+            self._over.set_exception(bug)
 
     def _urgent_port(self, now: float) -> PortTurn | None:
         """The first that somebody waits for and that is neither being polled nor let alone."""
         waiting = (port for port in self._urgent if not port.flying and port.slot.held_until <= now)
         return next(waiting, None) if self._urgent else None
-
-    async def _sleep_until(self, when: float) -> None:
-        self._wake = asyncio.get_running_loop().create_future()
-        self._wake_at = when
-        timer = self._loop.call_at(when, self.wake) if when < math.inf else None
-        try:
-            await self._wake
-        finally:
-            if timer is not None:
-                timer.cancel()
-            self._wake = None
 
     def _begin(self, port: PortTurn, worker: BusWorker, began: float) -> None:
         """Send a port's job to the thread. A second one may wait there already, so that the bus never does."""
@@ -146,14 +166,16 @@ class BusLoop:
         if port.name in worker.stuck:
             self._end(port, began, self._hung(port, "a call of an earlier poll still hangs", bus_failed=False))
             return
+        port.due = math.inf
+        hurry = bool(port.served) or slot.step_s < LEISURE_S or min(map(_BY_DUE, self.ports)) <= began + LINGER_S
         try:
-            worker.submit(job.look if looks else job.poll, partial(self._landed, port, began), key=port.name)
+            landed = partial(self._landed, port, began)
+            worker.submit(job.look if looks else job.poll, landed, key=port.name, hurry=hurry)
         except OpticError as exc:
             self._end(port, began, self._hung(port, str(exc)))
             return
         self._flying += 1
         port.flying = True
-        port.due = math.inf
 
     def _landed(self, port: PortTurn, began: float, polled: Polled, error: BaseException | None) -> None:
         """A job is back; called on the event loop."""
@@ -168,8 +190,8 @@ class BusLoop:
             if self._running:
                 self._end(port, began, polled)
         except Exception as exc:  # noqa: BLE001  # a bug: `run` raises it in its task
-            self._bug = exc
-        if self._bug is not None or self._urgent or self._flying == DEPTH - 1 or port.due < self._wake_at:
+            self._found(exc)
+        if self._urgent or self._flying == DEPTH - 1 or port.due < self._turn_at:
             self.wake()
 
     def _end(self, port: PortTurn, began: float, polled: Polled) -> None:
@@ -193,7 +215,7 @@ class BusLoop:
         if polled.bus_s:
             self._hub.stages.read.add(polled.bus_s)
             self._hub.stages.decode.add(polled.work_s)
-        events = [each for event in polled.events for each in self._owner.engines.divide(event)]
+        events = self._owner.engines.divided(polled.events)
         for event in events:
             self._hub.publish(event)
         self._hub.publish(PollTiming(self.name, polled.bus_s, overruns if self._settled else 0, polled.work_s))

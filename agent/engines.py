@@ -65,8 +65,12 @@ class Engines:
         """Whether a port reads an engine."""
         return port in self._engines
 
+    def divided(self, events: Sequence[Event]) -> Sequence[Event]:
+        """What the events of a polled module mean for the ports: themselves, where the module is no engine."""
+        return [each for event in events for each in self.divide(event)] if self._engines else events
+
     def divide(self, event: Event) -> Sequence[Event]:
-        """What an event of a polled module means for the ports: itself, where the module is no engine."""
+        """The same for one of them."""
         if not self._engines or not isinstance(event, Reading | PollFailed | ModuleEvent):
             return (event,)
         if event.port in self._sources:

@@ -88,6 +88,11 @@ class Slot:
         self.fast_at = max(self.fast_at, self.held_until)
         self.due = self.held_until
 
+    @property
+    def step_s(self) -> float:
+        """Seconds between two polls as things are."""
+        return self.period_s if self.fast_at == math.inf else min(self.fast_s, self.period_s)
+
     def looks_only(self, now: float) -> bool:
         """True while a failing module is let alone."""
         return now < self.full_at - _SLACK

@@ -20,6 +20,8 @@ _log = logging.getLogger(__name__)
 
 QUEUE_LIMIT: Final = 256
 """Jobs that may wait for one bus; the poller keeps one in flight, the rest are requests of people."""
+LINGER_S: Final = 0.02
+"""What nobody waits for is fetched from the threads so often: waking the event loop costs more than most polls."""
 
 
 Done = Callable[[Any, BaseException | None], None]
@@ -29,37 +31,57 @@ Done = Callable[[Any, BaseException | None], None]
 class _Job:
     """A call on its way to a thread and back."""
 
-    __slots__ = ("call", "cancelled", "done", "error", "given_up", "key", "result")
+    __slots__ = ("call", "cancelled", "done", "error", "given_up", "key", "result", "rings")
 
-    def __init__(self, call: Callable[[], object], done: Done, key: str, cancelled: Callable[[], bool]) -> None:
+    def __init__(
+        self, call: Callable[[], object], done: Done, key: str, cancelled: Callable[[], bool], *, rings: bool
+    ) -> None:
         self.call = call
         self.done = done
         self.key = key
         self.cancelled = cancelled
+        self.rings = rings
         self.result: object = None
         self.error: BaseException | None = None
         self.given_up = False
 
 
 class _Crossing:
-    """The way back to the event loop: jobs that end while it is busy cross it together, in one callback."""
+    """The way back to the event loop: jobs that end while it is busy, or while a look is due, cross it together."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._ended: deque[Callable[[], None]] = deque()
-        self._scheduled = False
+        self._rung = False
+        self._look_due = False
         self.count = 0
 
-    def post(self, callback: Callable[[], None]) -> None:
-        """Run `callback` on the event loop soon; called from worker threads."""
+    def post(self, callback: Callable[[], None], *, rings: bool = True) -> None:
+        """Run `callback` on the event loop soon; called from worker threads. One that does not ring may wait for
+        the next look, and rings where none is due any more.
+        """
         self._ended.append(callback)
-        if not self._scheduled:
-            self._scheduled = True
+        if (rings or not self._look_due) and not self._rung:
+            self._rung = True
             with contextlib.suppress(RuntimeError):  # the loop was closed while this thread was stuck
-                self._loop.call_soon_threadsafe(self._drain)
+                self._loop.call_soon_threadsafe(self._answer)
+
+    def look_soon(self) -> None:
+        """Fetch what ended without ringing; called on the event loop."""
+        if not self._look_due:
+            self._look_due = True
+            self._loop.call_later(LINGER_S, self._look)
+
+    def _look(self) -> None:
+        self._look_due = False  # first: what ends from here on rings
+        if self._ended:
+            self._drain()
+
+    def _answer(self) -> None:
+        self._rung = False  # first: what is posted from here on rings again
+        self._drain()
 
     def _drain(self) -> None:
-        self._scheduled = False  # first: what is posted from here on schedules itself
         self.count += 1
         while self._ended:
             self._ended.popleft()()
@@ -100,7 +122,7 @@ class _Thread:
             with self._lock:
                 self._job = None
                 self.alive_at = time.monotonic()
-            crossing.post(partial(worker.ended, job))
+            crossing.post(partial(worker.ended, job), rings=job.rings)
             if self.lost:
                 break
         crossing.post(partial(worker.exited, self))
@@ -128,9 +150,16 @@ class BusWorker:
         self._thread: _Thread | None = self._start()
 
     def submit(
-        self, call: Callable[[], object], done: Done, *, key: str = "", cancelled: Callable[[], bool] = bool
+        self,
+        call: Callable[[], object],
+        done: Done,
+        *,
+        key: str = "",
+        cancelled: Callable[[], bool] = bool,
+        hurry: bool = True,
     ) -> None:
         """Call `call` on the thread, then `done` on the event loop: with its result, its exception, or `BusHung`.
+        Without `hurry` the result may come up to `LINGER_S` later, together with others.
 
         Raises `Busy` at once when too many jobs wait, `BusHung` when no thread is left.
         """
@@ -141,7 +170,9 @@ class BusWorker:
         if not self._pending:
             self._thread.alive_at = time.monotonic()
         self._pending += 1
-        self._jobs.put(_Job(call, done, key, cancelled))
+        if not hurry:
+            self._pool.crossing.look_soon()
+        self._jobs.put(_Job(call, done, key, cancelled, rings=hurry))
         if self._timer is None:
             self._timer = self._loop.call_later(self._pool.hang_s, self._watch)
 
