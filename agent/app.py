@@ -31,7 +31,7 @@ from agent.model import LinkEvent
 from agent.persist import PortKeeper
 from agent.poller import Poller, PollerOptions
 from agent.reloading import Requests
-from agent.state import Hub, PortForgotten, SourceHealth
+from agent.state import Hub, NeighboursSeen, PortForgotten, SourceHealth
 from agent.version import __version__
 
 if TYPE_CHECKING:
@@ -211,8 +211,8 @@ class Daemon:
         """Read what the config asks for; a reload puts another group of tasks in its place."""
         announced = False
         collecting.settle()  # most of what is ever imported
+        wanted = self._opened(self.config).wanted
         while True:
-            wanted = opening.open_all(self.config, clock=self._clock)
             for name, error in wanted.failed:
                 _log.error("%s: %s%s", name, error, f" ({error.hint})" if error.hint else "")
                 self.hub.publish(SourceHealth(name, up=False, detail=str(error)))
@@ -238,6 +238,8 @@ class Daemon:
                     tasks.append(group.create_task(self._rescan(wanted), name="rescan"))
                 if wanted.netdevs.get(""):
                     tasks.append(group.create_task(self._ask_lldpd(wanted.netdevs[""]), name="lldpd"))
+                else:  # what lldpd said before is over
+                    self.hub.publish(NeighboursSeen(self.config.agent.device, "lldpd", {}))
                 if wanted.counted:
                     tasks.append(group.create_task(self._count(wanted.counted), name="host counters"))
                 for remote in wanted.others:
@@ -251,8 +253,9 @@ class Daemon:
                 fresh = await self._reloaded()
                 for task in tasks:
                     task.cancel()
-            self._forget_ports(wanted, fresh)
-            self.config = fresh
+            self._forget(wanted, fresh)
+            self.config, wanted = fresh
+            del fresh
 
     async def _announce(self) -> None:
         sdnotify.notify("READY=1", f"STATUS={len(self.poller.ports) if self.poller else 0} ports")
@@ -264,7 +267,7 @@ class Daemon:
         from drivers.discovery import eeprom_devices
 
         root = self.config.agent.sys_root
-        before, devices = _sources(wanted), eeprom_devices(root)
+        before, devices = wanted.sources(), eeprom_devices(root)
         while True:
             with contextlib.suppress(TimeoutError):  # the kernel tells of interfaces, of EEPROM files it does not
                 async with asyncio.timeout(LOOK_S):
@@ -275,19 +278,20 @@ class Daemon:
             self._interfaces_changed.clear()
             devices = eeprom_devices(root)
             try:
-                found, now = await asyncio.to_thread(self._found)
+                found = await asyncio.to_thread(self._found)
             except ConfigError as exc:  # two of them would have one name
                 _log.error("interfaces or EEPROM files came or went: %s (the sources of before stay)", exc)
                 continue
-            if now != before:
+            if found.wanted.sources() != before:
                 _log.info("interfaces or EEPROM files came or went: sources are opened anew")
-                self.config = found
-                self._requests.reopen()
+                self._requests.reopen(found)
 
-    def _found(self) -> tuple[Config, set[str]]:
+    def _found(self) -> opening.Opened:
         """What is to be read now. Each card is asked whether it can read modules: not on the event loop."""
-        found = self.config if self._look_again is None else self._look_again()
-        return found, _sources(opening.open_all(found))
+        return self._opened(self.config if self._look_again is None else self._look_again())
+
+    def _opened(self, config: Config) -> opening.Opened:
+        return opening.Opened(config, opening.open_all(config, clock=self._clock))
 
     async def _watch_links(self, netns: str, netdevs: dict[str, str]) -> None:
         from drivers.rtnetlink import LinkWatcher
@@ -317,14 +321,19 @@ class Daemon:
             self.hub, device=self.config.agent.device, ports=lambda: ports, side=lambda: HostSide(sys_root=root)
         ).run()
 
-    def _forget_ports(self, before: opening.Wanted, fresh: Config) -> None:
-        wanted = opening.open_all(fresh)
-        after = {*(setup.port for setup in wanted.setups), *wanted.engines.ports}
-        if fresh.port == self.config.port:
+    def _forget(self, before: opening.Wanted, fresh: opening.Opened) -> None:
+        """Ports and devices that nobody asks any more."""
+        after = {*(setup.port for setup in fresh.wanted.setups), *fresh.wanted.engines.ports}
+        if fresh.config.port == self.config.port:
             after |= set(before.engines.ports)
         for port in (*(setup.port for setup in before.setups), *before.engines.ports):
             if port not in after:
                 self.hub.publish(PortForgotten(self.config.agent.device, port))
+        for name in before.devices() - fresh.wanted.devices():
+            for port in list(self.hub.device(name).ports):
+                self.hub.publish(PortForgotten(name, port))
+            if name != self.hub.local.device:
+                del self.hub.devices[name]
 
     def _on_link(self, event: LinkEvent) -> None:
         pause_s = self.config.agent.pause_after_link_change
@@ -346,46 +355,47 @@ class Daemon:
             return
         self._requests.reload()
 
-    async def _reloaded(self) -> Config:
+    async def _reloaded(self) -> opening.Opened:
         """Wait until the sources have to change: rules alone are exchanged in place."""
         while True:
             request = await self._requests.next()
-            fresh, sources_changed = self.config, False
+            config, wanted = request.reopen or (self.config, None)
             if request.reload:
                 try:
-                    fresh, sources_changed = await self._exchange()
+                    config, anew = await self._exchange()
                 except ConfigError as exc:
                     for line in str(exc).splitlines():
                         _log.error("reload: %s", line)
                     self._reload_ok(False)
                     request.answer(exc)
                 else:
+                    wanted = anew or wanted
                     self._reload_ok(True)
                     request.answer()
-            if request.reopen or sources_changed:
-                return fresh
-            self.config = fresh
+            if wanted is not None:
+                return opening.Opened(config, wanted)
+            self.config = config
 
-    async def _exchange(self) -> tuple[Config, bool]:
-        """Read the config again and change over to it; whether the sources have to change too.
+    async def _exchange(self) -> tuple[Config, opening.Wanted | None]:
+        """Read the config again and change over to it; its sources, where they have to change too.
 
         Raises ConfigError before anything was changed.
         """
         fresh = self._load()
         quirks = opening.own_quirks(fresh)
         ends = peerbook.load(fresh.agent.peers)
-        before = (self.config.source, self.config.port, self.config.agent, self._quirks)
-        sources_changed = (fresh.source, fresh.port, fresh.agent, quirks) != before
-        if sources_changed:  # sources that cannot stand together are found out only so
-            await asyncio.to_thread(opening.open_all, fresh)
+        wanted = None
+        if (_read_by(fresh), quirks) != (_read_by(self.config), self._quirks):
+            # Sources that cannot stand together are found out only so.
+            wanted = (await asyncio.to_thread(self._opened, fresh)).wanted
         self.book.replace_rules(rules_config.all_rules(fresh.rule))
         self.book.use_groups(_groups(fresh))
         self.peers.use(fresh.agent.peers, ends)
         self._quirks = quirks
         if _until_restart(fresh) != _until_restart(self.config):
             _log.warning("reload: changes of [exporter], profile and state_dir take effect after a restart")
-        _log.info("reload: %s", "sources are opened anew" if sources_changed else "rules exchanged")
-        return fresh, sources_changed
+        _log.info("reload: %s", "rules exchanged" if wanted is None else "sources are opened anew")
+        return fresh, wanted
 
     def _load(self) -> Config:
         if self._path is None:
@@ -407,8 +417,10 @@ class Daemon:
                 sdnotify.notify("WATCHDOG=1")
 
 
-def _sources(wanted: opening.Wanted) -> set[str]:
-    return {setup.source for setup in wanted.setups}
+def _read_by(config: Config) -> tuple[object, ...]:
+    """What decides how sources are read; the rest of [agent] is obeyed without that, or after a restart."""
+    agent = config.agent.model_dump(exclude={"peers", "quirks", "pause_after_link_change", "profile", "state_dir"})
+    return config.source, config.port, agent
 
 
 def _groups(config: Config) -> dict[str, list[str]]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.clock import HOST, Clock
 from agent.config import Config
@@ -29,6 +30,9 @@ from agent.sources import Cage
 from agent.state import Hub
 from drivers.registry import Registry
 
+if TYPE_CHECKING:
+    from drivers.snmp.source import SnmpSource as Switches
+
 Work = Callable[[Hub, Links], Coroutine[object, object, None]]
 """What else a source does until it is cancelled: it asks other devices, or simulates some."""
 
@@ -53,6 +57,23 @@ class Wanted:
     """How ports share what is read of their engine."""
     notes: list[str] = field(default_factory=list[str])
     """What is not done as the config says, for the log."""
+    asked: list[Callable[[], set[str]]] = field(default_factory=list[Callable[[], set[str]]])
+    """For each source that asks other devices: their names, as they are now."""
+
+    def sources(self) -> set[str]:
+        """What is polled here, by the names of sources."""
+        return {setup.source for setup in self.setups}
+
+    def devices(self) -> set[str]:
+        """The names of the other devices that are asked."""
+        return {name for asked in self.asked for name in asked()}
+
+
+class Opened(NamedTuple):
+    """A config, and its sources."""
+
+    config: Config
+    wanted: Wanted
 
 
 def open_all(config: Config, *, clock: Clock = HOST) -> Wanted:
@@ -74,7 +95,9 @@ def open_all(config: Config, *, clock: Clock = HOST) -> Wanted:
         elif isinstance(section, SnmpSource):
             from drivers.snmp.source import SnmpSource as Switches
 
-            wanted.others.append(Switches(section).run)
+            switches = Switches(section)
+            wanted.others.append(switches.run)
+            wanted.asked.append(partial(_names, switches))
         elif isinstance(section, SonicSource):
             from drivers.sonic import SonicSource as Switch
 
@@ -85,6 +108,10 @@ def open_all(config: Config, *, clock: Clock = HOST) -> Wanted:
     _share_engines(wanted, config)
     _refuse_twice((*(setup.port for setup in wanted.setups), *wanted.engines.ports))
     return wanted
+
+
+def _names(switches: "Switches") -> set[str]:
+    return {target.name for target in switches.targets}
 
 
 def _open_cages(wanted: Wanted, registry: Registry, config: Config, section: ModuleSection) -> None:

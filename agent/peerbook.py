@@ -15,7 +15,7 @@ from agent import peers
 from agent.errors import ConfigError
 from agent.model import End, Neighbour
 from agent.peers import NOBODY, Peers
-from agent.state import Hub, NeighboursSeen
+from agent.state import Hub, NeighboursSeen, PortForgotten
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +42,7 @@ class PeerBook:
         self._names: dict[str, str] = {}
         """What a device calls itself, to its name here."""
         hub.subscribe(NeighboursSeen, self._on_seen)
+        hub.subscribe(PortForgotten, self._on_forgotten)
 
     def use(self, path: Path | None, known: Peers) -> None:
         """Another file from now on, and what was read of it (the reload did, before it changed anything)."""
@@ -83,6 +84,13 @@ class PeerBook:
         self._heard[event.device, event.source] = event.ports
         if event.name:
             self._names[event.name.lower()] = event.device
+
+    def _on_forgotten(self, event: PortForgotten) -> None:
+        """Nobody asks for this port any more, so nobody will say who is there now."""
+        for (device, source), neighbours in list(self._heard.items()):
+            if device == event.device and event.port in neighbours:
+                rest = {port: there for port, there in neighbours.items() if port != event.port}
+                self._heard[device, source] = rest
 
     def _known_as(self, neighbour: Neighbour) -> End:
         """The end by its name here, where this daemon knows the device; else by its own."""

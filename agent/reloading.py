@@ -2,7 +2,10 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from agent.opening import Opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,8 +14,8 @@ class Request:
 
     reload: bool
     """Somebody asked for the config to be read again."""
-    reopen: bool
-    """What the sources name came or went: they have to be opened anew, whatever the config says."""
+    reopen: "Opened | None"
+    """What the sources name came or went: these are to be read from now on."""
     waiting: tuple[asyncio.Future[None], ...]
     """Who waits to hear how the reload went."""
 
@@ -32,7 +35,8 @@ class Requests:
 
     def __init__(self) -> None:
         self._news: Final = asyncio.Event()
-        self._reload = self._reopen = False
+        self._reload = False
+        self._reopen: Opened | None = None
         self._waiting: list[asyncio.Future[None]] = []
 
     def reload(self) -> None:
@@ -47,9 +51,9 @@ class Requests:
         self.reload()
         return done
 
-    def reopen(self) -> None:
-        """The sources are to be opened anew."""
-        self._reopen = True
+    def reopen(self, opened: "Opened") -> None:
+        """The sources were opened anew, and are to be read so."""
+        self._reopen = opened
         self._news.set()
 
     async def next(self) -> Request:
@@ -57,6 +61,6 @@ class Requests:
         await self._news.wait()
         self._news.clear()
         request = Request(self._reload, self._reopen, tuple(self._waiting))
-        self._reload = self._reopen = False
+        self._reload, self._reopen = False, None
         self._waiting.clear()
         return request

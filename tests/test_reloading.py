@@ -13,10 +13,11 @@ import pytest
 
 from agent import app, config, peerbook
 from agent.errors import ConfigError
-from agent.model import AlertEvent, End, Reading
+from agent.model import AlertEvent, End, Neighbour, Reading
+from agent.opening import Opened, Wanted
 from agent.peerbook import PeerBook
 from agent.reloading import Requests
-from agent.state import Hub
+from agent.state import Hub, NeighboursSeen
 from tests.mosquitto import eventually
 
 CONFIG = """
@@ -51,7 +52,7 @@ class Scene:
         self.write()
         self.daemon = app.Daemon(config.load(self.path), path=self.path)
         self.daemon.hub.subscribe(AlertEvent, self._on_alert)
-        self.daemon.hub.subscribe(Reading, self._on_reading)
+        self.daemon.hub.subscribe(Reading, self.on_reading)
 
     def write(self, *, interval: float = 0.1, above: float = 10.0, more: str = "") -> None:
         """The config file, as it is to be next."""
@@ -62,7 +63,7 @@ class Scene:
         if event.rule == "warm" and event.port == "Ethernet1":
             self.said.append((time.monotonic() - self.began, event))
 
-    def _on_reading(self, _: Reading) -> None:
+    def on_reading(self, _: Reading) -> None:
         if not self.readings:
             self.began = time.monotonic()
         self.readings += 1
@@ -159,19 +160,20 @@ async def test_what_only_a_restart_changes_is_said(tmp_path: Path, caplog: pytes
 
 async def test_a_reload_and_sources_that_come_at_once_do_not_hide_each_other() -> None:
     requests = Requests()
+    opened = Opened(config.Config(), Wanted())
     requests.reload()
-    requests.reopen()
+    requests.reopen(opened)
     both = await requests.next()
-    assert (both.reload, both.reopen) == (True, True)
-    requests.reopen()
+    assert (both.reload, both.reopen) == (True, opened)
+    requests.reopen(opened)
     heard = requests.reload_and_tell()
     both = await requests.next()
-    assert (both.reload, both.reopen) == (True, True)
+    assert (both.reload, both.reopen) == (True, opened)
     both.answer()
     assert heard.done()
-    requests.reopen()
+    requests.reopen(opened)
     alone = await requests.next()
-    assert (alone.reload, alone.reopen) == (False, True)
+    assert (alone.reload, alone.reopen) == (False, opened)
 
 
 async def test_who_went_away_keeps_nobody_from_the_answer() -> None:
@@ -230,3 +232,44 @@ async def test_sighup_reads_the_peers_of_the_config(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="link 1"):
             await scene.daemon.reload()
         assert scene.daemon.peers.of("leaf-17", "Ethernet1") == End("spine-3", "e12")
+
+
+async def test_other_peers_open_no_source_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    async with Scene(tmp_path).running() as scene:
+        poller = scene.daemon.poller
+        (tmp_path / "peers.toml").write_text('[[link]]\na = ["leaf-17", "Ethernet1"]\nb = ["spine-3", "e12"]\n')
+        more = f'[agent]\npeers = "{tmp_path}/peers.toml"\npause_after_link_change = 0.5'
+        scene.path.write_text(scene.path.read_text().replace("[agent]", more))
+        await scene.daemon.reload()
+        assert scene.daemon.peers.of("leaf-17", "Ethernet1") == End("spine-3", "e12")
+        assert "reload: rules exchanged" in caplog.text
+        assert scene.daemon.poller is poller
+        scene.path.write_text(scene.path.read_text().replace("poll_interval = 0.1", "poll_interval = 0.3"))
+        await scene.daemon.reload()
+        assert "reload: sources are opened anew" in caplog.text
+        await eventually(lambda: scene.daemon.poller is not poller)
+
+
+SWITCH = '[[source]]\ntype = "snmp"\ntargets = ["tor=127.0.0.1:9"]\n'
+
+
+async def test_a_switch_that_is_asked_no_more_takes_its_ports_and_neighbours_with_it(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    scene.write(more=SWITCH)
+    scene.daemon = app.Daemon(config.load(scene.path), path=scene.path)
+    hub, peers = scene.daemon.hub, scene.daemon.peers
+    hub.subscribe(Reading, scene.on_reading)
+    async with scene.running():
+        hub.device("tor").port("1/1")
+        hub.publish(NeighboursSeen("tor", "snmp:tor", {"1/1": Neighbour("leaf-17", ("Ethernet1",))}))
+        hub.publish(NeighboursSeen("leaf-17", "lldpd", {"Ethernet2": Neighbour("spine-9", ("e1",))}))
+        assert peers.of("leaf-17", "Ethernet1") == End("tor", "1/1")
+        assert peers.of("leaf-17", "Ethernet2") == End("spine-9", "e1")
+        scene.write()
+        await scene.daemon.reload()
+        await eventually(lambda: "tor" not in hub.devices)
+        assert peers.of("leaf-17", "Ethernet1") is None
+        # Without an interface nobody asks lldpd.
+        await eventually(lambda: peers.of("leaf-17", "Ethernet2") is None)
+        assert "Ethernet1" in hub.local.ports
