@@ -4,7 +4,9 @@ Exit codes: 0 done, 1 runtime failure, 2 usage or config error.
 """
 
 import argparse
+import errno
 import importlib
+import os
 import signal
 import sys
 import textwrap
@@ -111,21 +113,46 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
     if not 1 <= value <= 4096:
-        raise argparse.ArgumentTypeError("1 to 4096")
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 4096")
     return value
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value < 1e9:
-        raise argparse.ArgumentTypeError("a positive number of seconds")
+        raise argparse.ArgumentTypeError(f"{text!r} is no positive number of seconds")
     return value
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the return value is the exit code."""
+    try:
+        try:
+            return _main(argv)
+        finally:
+            sys.stdout.flush()  # here, where what keeps it from being written can still be told
+    except BrokenPipeError:
+        # The reader of our output went away (`opticd decode … | head`): not an error of ours.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        sys.stderr.close()
+        return 1
+    except OSError as exc:
+        if exc.errno != errno.ENOSPC:
+            raise
+        print(f"opticd: error: {exc.strerror}: the output is not whole, make room for it", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left would fail again at exit
+        return 1
+
+
+def _main(argv: Sequence[str] | None) -> int:
     arguments = build_parser().parse_args(argv)
     try:
         command = importlib.import_module(f"agent.commands.{arguments.command}")
@@ -138,11 +165,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         if exc.hint:
             print(f"opticd: hint: {exc.hint}", file=sys.stderr)
         return 2 if isinstance(exc, ConfigError) else 1
-    except BrokenPipeError:
-        # The reader of our output went away (`opticd decode … | head`): not an error of ours.
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        sys.stderr.close()
-        return 1
     except KeyboardInterrupt:
         return 130
     return code

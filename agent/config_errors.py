@@ -2,11 +2,14 @@
 
 import difflib
 import re
-from typing import Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from pydantic import ValidationError
 
 from agent.config_sources import Section, Source
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 
 def explain(error: ValidationError, model: type[Section], text: str, name: str) -> list[str]:
@@ -17,18 +20,58 @@ def explain(error: ValidationError, model: type[Section], text: str, name: str) 
         loc = item["loc"]
         path = [part for at, part in enumerate(loc) if not (at and isinstance(loc[at - 1], int) and part in TAGS)]
         where = ".".join(f"[{part}]" if isinstance(part, int) else str(part) for part in path).replace(".[", "[")
-        message = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
             message = f"unknown key{_nearest(model, str(path[-1]), path[:-1])}"
-        line = _line_of(path, text)
+        elif item["type"] == "string_pattern_mismatch" and (shown := _examples(model, path)):
+            message = f"expected as in {shown}"
+        else:
+            message = _in_words(item, path)
+        line = _line_of(path, text) or _line_of(path[:-1], text)
         lines.append(f"{name}{f':{line}' if line else ''}: {f'{where}: ' if where else ''}{message}")
     return lines
 
 
+def _in_words(item: "ErrorDetails", path: list[int | str]) -> str:
+    """What is wrong, ending in what to write. Values are shown where no secret is expected."""
+    given, context = item["input"], item.get("ctx", {})
+    match item["type"]:
+        case "missing":
+            return "this key is needed"
+        case "union_tag_not_found":
+            return f"the key {context['discriminator']} is needed, one of {', '.join(sorted(TAGS))}"
+        case "union_tag_invalid":
+            near = difflib.get_close_matches(str(context["tag"]), TAGS, n=1)
+            return f"type {context['tag']!r} is none of {', '.join(sorted(TAGS))}" + _did_you_mean(near)
+        case "list_type" if isinstance(given, dict) and len(path) == 1:
+            return f"several can be given, so with two brackets: [[{path[0]}]]"
+        case "list_type":
+            return "a list is expected, as in [...]"
+        case "string_type":
+            return "a text in quotes is expected"
+        case "bool_type" | "bool_parsing":
+            return "true or false is expected, without quotes"
+        case "float_type" | "float_parsing" | "int_type" | "int_parsing" | "int_from_float":
+            whole = "whole number" if item["type"].startswith("int") else "number"
+            return f"{given!r} is no {whole}: it is written without quotes"
+        case "literal_error":
+            return f"{given!r} is none of {context['expected']}"
+        case _:
+            return item["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+
+
+def _examples(model: type[Section], path: list[int | str]) -> str:
+    """How a text with a form of its own is written, as its field says."""
+    fields = [section.model_fields.get(str(path[-1])) for section in _sections(model, path[:-1])]
+    return " or ".join(str(example) for field in fields if field for example in field.examples or ())
+
+
+def _did_you_mean(near: list[str]) -> str:
+    return f", did you mean {near[0]!r}?" if near else ""
+
+
 def _nearest(model: type[Section], key: str, path: list[int | str]) -> str:
     known = [name for section in _sections(model, path) for name in section.model_fields]
-    near = difflib.get_close_matches(key, known, n=1)
-    return f", did you mean {near[0]!r}?" if near else ""
+    return _did_you_mean(difflib.get_close_matches(key, known, n=1))
 
 
 def _sections(model: type[Section], path: list[int | str]) -> list[type[Section]]:

@@ -197,9 +197,9 @@ class SnmpSource(SourceSection):
     """`all`: links of every Ethernet port, not only of those with optics."""
     vendors: Path | None = None
     """Folder with own descriptions of MIBs (docs/snmp.md)."""
-    shard: str = Field(default="", pattern=r"^(\d+/\d+)?$")
+    shard: str = Field(default="", pattern=r"^(\d+/\d+)?$", examples=["2/8"])
     """`2/8`: this is the second of eight agents that share the list of targets."""
-    traps: str = Field(default="", pattern=r"^(.+:\d+)?$")
+    traps: str = Field(default="", pattern=r"^(.+:\d+)?$", examples=[":162"])
     """HOST:PORT to listen on for traps and informs of links."""
 
     @model_validator(mode="after")

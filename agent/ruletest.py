@@ -280,7 +280,8 @@ def _load(path: Path) -> _File:
     try:
         return _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as exc:
-        raise ConfigError(f"{path}: {exc.strerror}") from exc
+        hint = "a TOML file with a rule and a series is expected, as docs/alerts.md shows"
+        raise ConfigError(f"{path}: {exc.strerror}", hint=hint) from exc
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise ConfigError(f"{path}: {exc}") from exc
     except ValidationError as exc:

@@ -163,7 +163,8 @@ class EthtoolMemory:
         line = f"{self._netdev}: {error.strerror}"
         if error.errno == errno.ENODEV:
             gone = bool(_NO_NETDEV_WORDS.search(words)) or not (words or self._doors.exists(self._netdev))
-            return BusGone(line, span=span) if gone else ModuleAbsent(line, span=span)
+            there = "`ip link` shows the interfaces of this host"
+            return BusGone(line, span=span, hint=there) if gone else ModuleAbsent(line, span=span)
         if _ABSENT_WORDS.search(words):
             return ModuleAbsent(line, span=span)
         if error.errno in _ANYTHING:

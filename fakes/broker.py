@@ -16,12 +16,17 @@ from agent.errors import OpticError
 from fakes import child
 
 
+def available() -> bool:
+    """Whether what it is made of is installed: the extra `demo`, which no package of a deployment has."""
+    return importlib.util.find_spec("amqtt") is not None
+
+
 @contextlib.asynccontextmanager
 async def embedded_broker() -> AsyncGenerator[str]:
     """Start the broker and yield its URL, `mqtt://127.0.0.1:PORT`. Raises OpticError when it does not start."""
     failed = OpticError(
         "the embedded MQTT broker did not start",
-        hint="install the demo extra (pip install 'opticd[demo]') or name a broker with --mqtt URL",
+        hint="name a broker with --mqtt URL",
     )
     async with child.listening("fakes.broker", failed=failed) as port:
         yield f"mqtt://127.0.0.1:{port}"
@@ -56,8 +61,6 @@ async def _serve() -> None:
 def main() -> None:
     """Serve until standard input ends; the process then ends at once, there is nothing to keep."""
     logging.disable(logging.CRITICAL)
-    if importlib.util.find_spec("amqtt") is None:
-        sys.exit("opticd: the Python package amqtt is not installed")
     asyncio.run(_serve())
 
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +117,45 @@ def test_a_reader_that_goes_away_is_no_crash(tmp_path: Path) -> None:
     command = f"{sys.executable} -m agent.cli decode {' '.join([str(path)] * 50)} --format json | head -c 10"
     done = subprocess.run(["sh", "-c", command], check=False, capture_output=True, timeout=60, cwd=ROOT)
     assert b"Traceback" not in done.stderr
+
+
+def test_help_may_be_cut_off() -> None:
+    command = f"{sys.executable} -m agent.cli --help | true"
+    done = subprocess.run(["sh", "-c", command], check=False, capture_output=True, timeout=60, cwd=ROOT)
+    assert done.stderr == b""
+
+
+@pytest.mark.parametrize(
+    ("words", "want"),
+    [
+        (("demo", "--ports", "many"), "argument --ports: 'many' is no number from 1 to 4096"),
+        (("decode", "nothere"), "opticd: hint: a file is expected, or - for standard input"),
+        (("decode", "pyproject.toml"), "opticd: hint: wanted: JSON of `opticd read --dump`"),
+        (("rules", "test", "nothere"), "opticd: hint: a TOML file with a rule and a series"),
+        (("check", "nothere"), "opticd: hint: give the path of another file"),
+        (("read", "ethtool:nothere"), "opticd: hint: `ip link` shows the interfaces of this host"),
+    ],
+)
+def test_a_mistake_ends_in_what_to_do(words: tuple[str, ...], want: str) -> None:
+    done = opticd(*words)
+    assert done.returncode in (1, 2)
+    assert want in done.stderr.decode().splitlines()[-1]
+
+
+def test_what_cannot_be_read_at_the_start_is_told_once(tmp_path: Path) -> None:
+    config = tmp_path / "opticd.toml"
+    config.write_text(
+        f'[agent]\nstate_dir = "{tmp_path}"\npoll_interval = 0.05\n'
+        '[[source]]\ntype = "i2c"\nbus = "4095"\n'
+        '[exporter.prometheus]\nlisten = "127.0.0.1:0"\n'
+    )
+    daemon = subprocess.Popen(
+        [sys.executable, "-m", "agent.cli", "run", "--config", config], stderr=subprocess.PIPE, cwd=ROOT
+    )
+    assert daemon.stderr is not None
+    first = daemon.stderr.readline().decode()
+    time.sleep(1)
+    daemon.terminate()
+    rest = daemon.communicate(timeout=30)[1]
+    assert "WARNING i2c-4095 cannot be read: /dev/i2c-4095: no such bus" in first
+    assert rest == b""

@@ -50,14 +50,24 @@ def test_an_empty_file_is_all_defaults() -> None:
         ("[agnet]\n", "bad.toml:1: agnet: unknown key, did you mean 'agent'?"),
         (
             "[agent]\ndevice = 'x'\npoll_interval = 'fast'\n",
-            "bad.toml:3: agent.poll_interval: Input should be a valid",
+            "bad.toml:3: agent.poll_interval: 'fast' is no number: it is written without quotes",
         ),
         (
             "[[source]]\ntype = 'i2c'\nbus = '1'\n[[source]]\ntype = 'i2c'\nbuss = '2'\n",
             "bad.toml:6: source[1].buss",
         ),
-        ("[[source]]\ntype = 'i3c'\n", "source[0]: Input tag 'i3c'"),
-        ("[exporter.mqtt]\nurl = 'http://x'\n", "bad.toml:2: exporter.mqtt.url: "),
+        ("[[source]]\ntype = 'i3c'\n", "bad.toml:1: source[0]: type 'i3c' is none of ethtool, fake, i2c, "),
+        ("[[source]]\ntype = 'ethtol'\n", "sysfs, did you mean 'ethtool'?"),
+        ("[[source]]\nbus = '1'\n", "bad.toml:1: source[0]: the key 'type' is needed, one of ethtool, fake, i2c, "),
+        ("[[source]]\ntype = 'i2c'\n", "bad.toml:1: source[0].bus: this key is needed"),
+        ("[source]\ntype = 'i2c'\n", "bad.toml:1: source: several can be given, so with two brackets: [[source]]"),
+        ("[agent]\nread_flags = 'yes please'\n", "agent.read_flags: true or false is expected, without quotes"),
+        ("[agent]\nread_flags = true\nprofile = 'ful'\n", "bad.toml:3: agent.profile: 'ful' is none of 'basic', "),
+        (
+            "[exporter.mqtt]\nurl = 'http://x'\n",
+            "bad.toml:2: exporter.mqtt.url: expected as in mqtt://broker.example",
+        ),
+        ("[agent]\npoll_interval = 0\n", "bad.toml:2: agent.poll_interval: it should be greater than 0"),
         ("[agent\n", "bad.toml: "),
     ],
 )

@@ -6,10 +6,15 @@ import socket
 import sys
 import time
 from pathlib import Path
+from typing import Final
 
 from agent import document, images, maps, tables
 from agent.errors import DecodeError, OpticError
 from agent.model import Reading
+
+_WANTED: Final = (
+    "wanted: JSON of `opticd read --dump`, `ethtool -m DEV raw on` or `hex on`, a SONiC or other hex dump"
+)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -20,8 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
             readings = _decode(name)
         except OpticError as exc:
             print(f"opticd: error: {name}: {exc}", file=sys.stderr)
-            if exc.hint:
-                print(f"opticd: hint: {exc.hint}", file=sys.stderr)
+            print(f"opticd: hint: {exc.hint or _WANTED}", file=sys.stderr)
             failed = True
             continue
         for reading in readings:
@@ -41,7 +45,8 @@ def _decode(name: str) -> list[Reading]:
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as exc:
-        raise DecodeError(exc.strerror or str(exc)) from exc
+        hint = "a file is expected, or - for standard input; a module is read by `opticd read`"
+        raise DecodeError(exc.strerror or str(exc), hint=hint) from exc
     stem = "stdin" if name == "-" else Path(name).stem
     return [
         document.decode_memory(

@@ -15,12 +15,13 @@ from urllib.parse import urlsplit
 from agent import app, config
 from agent.commands.run import log_to_stderr
 from agent.model import AlertEvent
-from fakes.broker import embedded_broker
+from fakes import broker
 from fakes.snmp_switch import switch_process
 
 _COLOURS: Final = {"critical": "\033[1;31m", "warning": "\033[33m", "info": "\033[36m"}
 _PLAIN: Final = "\033[0m"
 _SWITCH: Final = "demo-switch"
+_NO_BROKER: Final = "none, so no MQTT: name one with --mqtt URL, or install the extra `demo` (scripts/demo does)"
 _SWITCH_BOOT_S: Final = 60.0
 """So long the second switch has no optics: then one sees it being discovered."""
 
@@ -40,7 +41,9 @@ async def _demo(arguments: argparse.Namespace) -> int:
     async with AsyncExitStack() as stack:
         try:
             switch = await stack.enter_async_context(switch_process(_SWITCH_BOOT_S))
-            url = arguments.mqtt or await stack.enter_async_context(embedded_broker())
+            url: str | None = arguments.mqtt
+            if url is None and broker.available():
+                url = await stack.enter_async_context(broker.embedded_broker())
         except asyncio.CancelledError:
             return 0
         daemon = app.Daemon(_config(arguments, url, switch), on_started=lambda: _started(daemon, url, arguments))
@@ -50,10 +53,12 @@ async def _demo(arguments: argparse.Namespace) -> int:
         return await daemon.run()
 
 
-def _config(arguments: argparse.Namespace, url: str, switch: int) -> config.Config:
-    mqtt: dict[str, object] = {"url": url}
-    if arguments.mqtt is None:
-        mqtt["protocol"] = "3.1.1"  # amqtt speaks no MQTT 5
+def _config(arguments: argparse.Namespace, url: str | None, switch: int) -> config.Config:
+    exporters: dict[str, object] = {"prometheus": {"listen": arguments.listen}}
+    if url is not None:
+        exporters["mqtt"] = {"url": url}
+        if arguments.mqtt is None:
+            exporters["mqtt"] = {"url": url, "protocol": "3.1.1"}  # amqtt speaks no MQTT 5
     agent: dict[str, object] = {"device": "demo", "poll_interval": 1.0, "slow_interval": 10.0}
     if arguments.state_dir is not None:
         agent["state_dir"] = arguments.state_dir
@@ -64,19 +69,20 @@ def _config(arguments: argparse.Namespace, url: str, switch: int) -> config.Conf
                 {"type": "fake", "ports": arguments.ports, "scenario": arguments.scenario},
                 {"type": "snmp", "targets": [f"{_SWITCH}=127.0.0.1:{switch}"], "poll_interval": 2.0},
             ],
-            "exporter": {"prometheus": {"listen": arguments.listen}, "mqtt": mqtt},
+            "exporter": exporters,
         },
         name="demo",
     )
 
 
-def _started(daemon: app.Daemon, url: str, arguments: argparse.Namespace) -> None:
+def _started(daemon: app.Daemon, url: str | None, arguments: argparse.Namespace) -> None:
     host, port = daemon.addresses[0] if daemon.addresses else ("127.0.0.1", 0)
     page = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
     print(f"opticd demo: {arguments.ports} simulated ports, scenario {arguments.scenario}")
     print(f"  page     {page}")
     print(f"  metrics  {page}metrics")
-    print(f"  broker   {url}{_subscribe(url)}")
+    print(f"  terminal opticd top {page}")
+    print(f"  broker   {_NO_BROKER if url is None else url + _subscribe(url)}")
     print(f"  switch   {page}probe?target={_SWITCH}, a device asked over SNMP; its optics come up in a minute")
     print("Alerts follow, a line each; Ctrl-C ends it.", flush=True)
 

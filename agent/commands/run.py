@@ -7,6 +7,7 @@ from typing import Final
 
 from agent import app, opening
 from agent.config import DEFAULT_CONFIG, Config, load, parse
+from agent.firstlook import FirstLook
 
 _log = logging.getLogger(__name__)
 _NOTHING: Final = (
@@ -41,7 +42,9 @@ def _run(arguments: argparse.Namespace) -> int:
     loaded = load(path)
     if not loaded.source:
         _log.warning("%s names no [[source]], so nothing is read: `opticd scan` prints those of this host", path)
-    return app.run(loaded, path=path)
+    daemon = app.Daemon(loaded, path=path)
+    FirstLook(daemon.hub)
+    return app.run_to_end(daemon.run())
 
 
 def _discovered() -> Config:

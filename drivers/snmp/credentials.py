@@ -87,7 +87,8 @@ def secret(path: str | Path) -> str:
             _log.warning("%s: others may read this secret", path)
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"{path}: {getattr(exc, 'strerror', None) or 'not UTF-8 text'}") from exc
+        hint = "its first line is the community or password; the user that runs opticd has to be able to read it"
+        raise ConfigError(f"{path}: {getattr(exc, 'strerror', None) or 'not UTF-8 text'}", hint=hint) from exc
     line = text.partition("\n")[0].strip()
     if not line:
         raise ConfigError(f"{path}: the file is empty", hint="its first line is the secret")

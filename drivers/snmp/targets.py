@@ -38,7 +38,9 @@ def load_targets(given: Path | Iterable[str]) -> tuple[Target, ...]:
         try:
             lines = given.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as exc:
-            raise ConfigError(f"{given}: {getattr(exc, 'strerror', None) or 'not UTF-8 text'}") from exc
+            hint = 'targets is a file with one a line, or a list: targets = ["leaf-17=10.0.0.17"]'
+            why = getattr(exc, "strerror", None) or "not UTF-8 text"
+            raise ConfigError(f"{given}: {why}", hint=hint) from exc
     else:
         lines = given
     targets: dict[str, Target] = {}
