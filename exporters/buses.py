@@ -8,10 +8,13 @@ from agent.state import BusHealth
 from exporters import families as f
 from exporters.families import Family, labels
 from exporters.layout import Layout
-from exporters.tables import Slot
+from exporters.tables import Row
 
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds in seconds: a refresh is 2.7 ms of wire time at 400 kHz, a stuck module runs into its deadline."""
+
+_ONLY: Final = Row(0, "")
+"""All buses are in one text."""
 
 
 class _Bus:
@@ -32,7 +35,6 @@ class BusText:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._buses: dict[str, _Bus] = {}
-        self._slots: dict[str, Slot] = {}
         self._changed = False
 
     def timing(self, event: PollTiming) -> None:
@@ -71,13 +73,9 @@ class BusText:
             self._write(f.BUS_UP, ups)
 
     def _write(self, family: Family, text: str) -> None:
-        slot = self._slots.get(family.name)
-        if slot is None:
-            table = self._layout.table(family)
-            if table is None:
-                return
-            slot = self._slots[family.name] = Slot(table)
-        slot.write(text)
+        column = self._layout.column(family)
+        if column is not None:
+            column.write(_ONLY, text)
 
 
 def _histogram(own: str, durations: Histogram) -> str:

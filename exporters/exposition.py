@@ -1,7 +1,6 @@
 """Prometheus text of every device, rendered port by port as events arrive, so that a scrape only joins it."""
 
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 
 from agent.errors import ModuleAbsent
@@ -21,33 +20,31 @@ from agent.state import BusHealth, DeviceState, Discarded, Hub, LinkChanged, Lin
 from exporters import families as f
 from exporters import samples
 from exporters.buses import BusText
-from exporters.families import Profile
+from exporters.families import Profile, escape
 from exporters.layout import Layout, PowerUnit
 from exporters.pace import Pace
 from exporters.porttext import PortText
-from exporters.samples import Group, Line, Sample
-from exporters.tables import Piece, Tables
+from exporters.samples import Groups, Sample
+from exporters.tables import Piece, Row, Tables
 
 
 class _Port:
     """Everything that is served of one port."""
 
-    def __init__(self, port: str, layout: Layout, took: Histogram) -> None:
+    __slots__ = (
+        "_alerts", "_discarded", "_due", "_errors", "_groups", "_hidden", "_module", "_shown", "_took", "polled_at",
+        "row",
+    )  # fmt: skip
+
+    def __init__(self, row: Row, layout: Layout, groups: Groups, took: Histogram) -> None:
         """`took`: how long rendering takes."""
-        self._layout = layout
+        self.row = row
+        self._groups = groups
         self._took = took
-        self._name = port
-        self._module = PortText(port, layout)
-        self._status = Group(layout, port)
-        self._last_success = Line(layout, port, f.LAST_SUCCESS)
-        self._link = Group(layout, port)
-        self._up_seconds = Line(layout, port, f.LINK_UP_SECONDS)
-        self._host = Group(layout, port)
-        self._errors = Group(layout, port)
-        self._discarded = Group(layout, port)
-        self._alerts: dict[tuple[str, int], Group] = {}
-        self._error_counts = Counter[str]()
-        self._discarded_counts = Counter[str]()
+        self._module = PortText(row, layout, groups)
+        self._alerts: dict[tuple[str, int], AlertEvent] = {}
+        self._errors: dict[str, int] = {}
+        self._discarded: dict[str, int] = {}
         self._shown: tuple[bool, bool, int] | None = None
         self._hidden = False
         """The counts are not shown while there is no module."""
@@ -60,8 +57,8 @@ class _Port:
         self.status(state)
         if self._hidden:
             self._hidden = False
-            self._errors.write(samples.counts(f.POLL_ERRORS, self._error_counts))
-            self._discarded.write(samples.counts(f.DISCARDED, self._discarded_counts))
+            self._groups.errors.write(self.row, samples.counts(f.POLL_ERRORS, self._errors))
+            self._groups.discarded.write(self.row, samples.counts(f.DISCARDED, self._discarded))
         for trouble in reading.errors:
             self.error(trouble.reason)
         self._due = reading
@@ -71,7 +68,7 @@ class _Port:
         reading, self._due = self._due, None
         if reading is not None:
             begun = time.perf_counter()
-            self._last_success.write(reading.time)
+            self._groups.last_success.write(self.row, reading.time)
             self._module.reading(reading)
             self._took.add(time.perf_counter() - begun)
 
@@ -93,21 +90,20 @@ class _Port:
         if shown == self._shown:
             return
         self._shown = shown
-        self._status.write(
-            (
-                Sample(f.PRESENT, int(state.present)),
-                Sample(f.UP, int(state.up)),
-                Sample(f.SWAPS, state.swaps),
-            )
+        status = (
+            Sample(f.PRESENT, int(state.present)),
+            Sample(f.UP, int(state.up)),
+            Sample(f.SWAPS, state.swaps),
         )
+        self._groups.status.write(self.row, status)
 
     def gone(self) -> None:
         """The module is gone: its series go with it. The counters go on where they were when there is one again."""
         self._due = None
         self._module.gone()
-        self._last_success.drop()
-        self._errors.drop()
-        self._discarded.drop()
+        self._groups.last_success.clear(self.row)
+        self._groups.errors.clear(self.row)
+        self._groups.discarded.clear(self.row)
         self._hidden = True
 
     def swapped(self) -> None:
@@ -117,37 +113,30 @@ class _Port:
 
     def error(self, reason: str) -> None:
         """Count a read that failed."""
-        self._error_counts[reason] += 1
-        self._errors.write(samples.counts(f.POLL_ERRORS, self._error_counts))
+        self._errors[reason] = self._errors.get(reason, 0) + 1
+        self._groups.errors.write(self.row, samples.counts(f.POLL_ERRORS, self._errors))
 
     def discarded(self, reason: str) -> None:
         """Count a sample that was not believed."""
-        self._discarded_counts[reason] += 1
-        self._discarded.write(samples.counts(f.DISCARDED, self._discarded_counts))
+        self._discarded[reason] = self._discarded.get(reason, 0) + 1
+        self._groups.discarded.write(self.row, samples.counts(f.DISCARDED, self._discarded))
 
     def link(self, state: LinkState | None, monotonic: float) -> None:
         """Show the link, if the port has one."""
         if state is None:
-            self._link.drop()
-            self._up_seconds.drop()
+            self._groups.link.clear(self.row)
+            self._groups.up_seconds.clear(self.row)
         else:
-            self._link.write(samples.link(state))
-            self._up_seconds.write(state.up_seconds_at(monotonic))
+            self._groups.link.write(self.row, samples.link(state))
+            self.tick(state, monotonic)
 
     def tick(self, state: LinkState, monotonic: float) -> None:
         """Let the up time of a link grow."""
-        self._up_seconds.write(state.up_seconds_at(monotonic))
+        self._groups.up_seconds.write(self.row, state.up_seconds_at(monotonic))
 
     def host(self, event: HostCounters) -> None:
         """Show what the host counts."""
-        self._host.write(samples.host(event))
-
-    def forget(self) -> None:
-        """The port is no longer asked for."""
-        self.gone()
-        self.link(None, 0.0)
-        for group in (self._status, self._host, *self._alerts.values()):
-            group.drop()
+        self._groups.host.write(self.row, samples.host(event))
 
     def alert(self, event: AlertEvent) -> None:
         """Show an alert, or end it. What no rule judges is no alert."""
@@ -155,9 +144,11 @@ class _Port:
             return
         key = (event.rule, event.lane)
         if event.state == "firing":
-            self._alerts.setdefault(key, Group(self._layout, self._name)).write(samples.alert(event))
-        elif key in self._alerts:
-            self._alerts.pop(key).drop()
+            self._alerts[key] = event
+        else:
+            self._alerts.pop(key, None)
+        shown = (sample for each in self._alerts.values() for sample in samples.alert(each))
+        self._groups.alerts.write(self.row, shown)
 
 
 class DeviceText:
@@ -167,6 +158,7 @@ class DeviceText:
         self._state = state
         self._took = took
         self._layout = layout
+        self._groups = Groups(layout)
         self.tables = tables
         self.buses = BusText(layout)
         self.pace = Pace()
@@ -178,14 +170,15 @@ class DeviceText:
         """The text of a port, made when it is new."""
         port = self._ports.get(name)
         if port is None:
-            port = self._ports[name] = _Port(name, self._layout, self._took)
+            row = self.tables.row(f'port="{escape(name)}"')
+            port = self._ports[name] = _Port(row, self._layout, self._groups, self._took)
         return port
 
     def forget(self, name: str) -> None:
         """Take a port out."""
         self._due.pop(name, None)
         if name in self._ports:
-            self._ports.pop(name).forget()
+            self.tables.leave(self._ports.pop(name).row)
 
     def reading(self, reading: Reading, state: PortState, monotonic: float) -> None:
         """A poll worked: rendered at once when a scrape may come before the next one, else when one comes."""

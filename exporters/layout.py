@@ -8,19 +8,20 @@ from typing import Final, Literal, NamedTuple
 from agent.quantities import DBM_FLOOR, HOST_SNR, MEDIA_SNR, Flag, Quantity, Unit
 from exporters import families as f
 from exporters.families import RANK, Family, Profile
-from exporters.tables import Table, Tables
+from exporters.tables import PORT, Column, Row, Tables
 
-PORT: Final = "\0"
-"""Stands for the label of a port in templates: no name and no number holds it."""
 PowerUnit = Literal["watts", "dbm"]
 Values = tuple[float, ...]
 Convert = Callable[[Values], Values]
 VdmKeys = tuple[tuple[str, int, str], ...]
 """Observable, lane and unit of each sample of VDM."""
 
+_WHOLE: Final = (0,)
+"""The lanes of what speaks of the module."""
 _VDM: Final = re.compile(r"(pre_fec_ber|ferc)_(current|min|max|avg)_(media|host)_input|(snr)_(media|host)_input")
 _VDM_FAMILIES: Final = {"pre_fec_ber": f.PRE_FEC_BER, "ferc": f.FRAME_ERRORS, "snr": f.SNR}
 _SIDE: Final = {MEDIA_SNR: "media", HOST_SNR: "host"}
+_SNR_BY_VDM: Final = {"snr_media_input": MEDIA_SNR, "snr_host_input": HOST_SNR}
 _UNITS: Final[Mapping[str, tuple[str, float]]] = {
     "%": ("ratio", 0.01),
     "degC": ("celsius", 1.0),
@@ -50,15 +51,49 @@ def scaled(factor: float) -> Convert | None:
 
 
 class Output(NamedTuple):
-    """Where values go: a table, what its labels say beside port and lane, and how they are converted."""
+    """Where values go: a column, what its labels say beside port and lane, and how they are converted."""
 
-    table: Table
+    column: Column
+    family: Family
     labels: str = ""
     convert: Convert | None = None
 
 
+class Form(NamedTuple):
+    """How values become the lines of one column: the same for all ports that have them of the same lanes."""
+
+    column: Column
+    template: str
+    """With `PORT` for the label of the port and `%r` for each value."""
+    convert: Convert | None
+
+
+Forms = tuple[Form, ...]
+
+
+def write(forms: Forms, row: Row, values: Values) -> None:
+    """Write the lines of a port."""
+    for column, template, convert in forms:
+        column.write(row, template % (values if convert is None else convert(values)))
+
+
+def clear(forms: Forms, row: Row) -> None:
+    """Take the lines of a port out."""
+    for form in forms:
+        form.column.clear(row)
+
+
+class VdmForms(NamedTuple):
+    """How a list of VDM samples becomes lines: the forms of each observable, and which of the samples are its."""
+
+    keys: VdmKeys = ()
+    observables: tuple[tuple[Forms, tuple[int, ...]], ...] = ()
+    snr: frozenset[Quantity] = frozenset()
+    """Where VDM has the SNR of a side, that of the diagnostics page would be the same series once more."""
+
+
 class Layout:
-    """The families of one device."""
+    """The families of one device, and how what its ports report becomes lines of them."""
 
     def __init__(
         self, tables: Tables, *, profile: Profile, power_units: Collection[PowerUnit] = ("watts", "dbm")
@@ -66,69 +101,131 @@ class Layout:
         self._tables = tables
         self._rank = RANK[profile]
         self._power_units = power_units
-        self._quantities: dict[Quantity, tuple[Output, ...]] = {}
-        self._flags: dict[Flag, tuple[Output, ...]] = {}
-        self._templates: dict[tuple[str, str, tuple[str, ...]], str] = {}
-        self._vdm_keys: dict[VdmKeys, VdmKeys] = {}
+        self._columns: dict[tuple[str, str], Column] = {}
+        self._outputs: dict[object, tuple[Output, ...]] = {}
+        self._forms: dict[tuple[object, tuple[int, ...]], Forms] = {}
+        self._values: dict[Quantity, Forms] = {}
+        self._flags: dict[tuple[Flag, int], Forms] = {}
+        self._vdm: dict[VdmKeys, VdmForms] = {}
 
-    def table(self, family: Family) -> Table | None:
-        """The table of a family, None when the profile leaves it out."""
-        return self._tables.get(family) if RANK[family.profile] <= self._rank else None
+    def column(self, family: Family, use: str = "", *, shared: bool = False) -> Column | None:
+        """The column of a family for one use, None when the profile leaves the family out."""
+        if RANK[family.profile] > self._rank:
+            return None
+        column = self._columns.get((family.name, use))
+        if column is None:
+            column = self._columns[family.name, use] = self._tables.column(family, shared=shared)
+        return column
 
-    def outputs(self, *families: Family) -> tuple[Output, ...]:
-        """Those of the families that the profile serves."""
-        return tuple(Output(table) for family in families if (table := self.table(family)) is not None)
+    def line(self, family: Family) -> Forms:
+        """One sample a port, of a family that is nothing else."""
+        return tuple([_form(each, _WHOLE) for each in self._outputs_of(family)])
 
-    def template(self, out: Output, lanes: tuple[str, ...]) -> str:
-        """The text of one output, with `PORT` for the label of the port and `%r` for each value: for all ports."""
-        key = (out.table.family.name, out.labels, lanes)
-        template = self._templates.get(key)
-        if template is None:
-            head = f"{out.table.family.name}{{{PORT}"
-            rest = out.labels.replace("%", "%%")
-            template = self._templates[key] = "".join([f"{head}{lane}{rest}}} %r\n" for lane in lanes])
-        return template
+    def value(self, quantity: Quantity) -> Forms:
+        """A value of the module."""
+        forms = self._values.get(quantity)
+        if forms is None:
+            outputs = self._of_quantity(quantity, "module")
+            forms = self._values[quantity] = self._made(quantity.key, outputs, _WHOLE)
+        return forms
 
-    def same(self, keys: VdmKeys) -> VdmKeys:
-        """Equal keys of another port, to be kept in their place: ports are alike."""
-        return self._vdm_keys.setdefault(keys, keys)
+    def lanes(self, quantity: Quantity, lanes: tuple[int, ...]) -> Forms:
+        """Values of lanes."""
+        forms = self._forms.get((quantity, lanes))
+        return self._made(quantity, self._of_quantity(quantity), lanes) if forms is None else forms
 
-    def of_quantity(self, quantity: Quantity) -> tuple[Output, ...]:
-        """Where the values of a quantity go."""
-        known = self._quantities.get(quantity)
-        if known is None:
-            known = self._quantities[quantity] = self._find(quantity)
+    def flag(self, flag: Flag, offered: int) -> Forms:
+        """A flag of the lanes whose bit is set in `offered`."""
+        forms = self._flags.get((flag, offered))
+        if forms is None:
+            lanes = tuple([at + 1 for at in range(offered.bit_length()) if offered >> at & 1])
+            forms = self._flags[flag, offered] = self._made(flag, self._of_flag(flag), lanes)
+        return forms
+
+    def data_path(self, lanes: tuple[int, ...]) -> Forms:
+        """States of the data paths of host lanes."""
+        return self._made(f.DATA_PATH_STATE.name, self._outputs_of(f.DATA_PATH_STATE, shared=True), lanes)
+
+    def vdm(self, keys: VdmKeys) -> VdmForms:
+        """Group samples by observable. Of two with equal name and lane (in two groups) the first counts."""
+        known = self._vdm.get(keys)
+        if known is not None:
+            return known
+        found: dict[tuple[str, str], dict[int, int]] = {}
+        for at, (name, lane, unit) in enumerate(keys):
+            found.setdefault((name, unit), {}).setdefault(lane, at)
+        observables = tuple(
+            (self._made(key, self._of_observable(*key), tuple(lanes)), tuple(lanes.values()))
+            for key, lanes in found.items()
+        )
+        snr = frozenset(_SNR_BY_VDM[name] for name, _ in found if name in _SNR_BY_VDM)
+        known = self._vdm[keys] = VdmForms(keys, observables, snr)
         return known
 
-    def _find(self, quantity: Quantity) -> tuple[Output, ...]:
+    def clear(self, subject: object, row: Row) -> None:
+        """Take out what a port has of a quantity (of the module: of its key) or a flag."""
+        for output in self._outputs.get(subject, ()):
+            output.column.clear(row)
+
+    def clear_all(self, row: Row) -> None:
+        """Take out all values of a port."""
+        for subject in self._outputs:
+            self.clear(subject, row)
+
+    def _made(self, subject: object, outputs: tuple[Output, ...], lanes: tuple[int, ...]) -> Forms:
+        """The forms of a subject for some lanes, made when they are new."""
+        forms = self._forms.get((subject, lanes))
+        if forms is None:
+            self._outputs[subject] = outputs
+            forms = self._forms[subject, lanes] = tuple([_form(each, lanes) for each in outputs])
+        return forms
+
+    def _outputs_of(
+        self,
+        family: Family,
+        *,
+        labels: str = "",
+        use: str = "",
+        convert: Convert | None = None,
+        shared: bool = False,
+    ) -> tuple[Output, ...]:
+        """That of the family, if the profile serves it."""
+        column = self.column(family, use + labels, shared=shared)
+        return () if column is None else (Output(column, family, labels, convert),)
+
+    def _of_quantity(self, quantity: Quantity, use: str = "") -> tuple[Output, ...]:
         if quantity in _SIDE:
-            labels = f',side="{_SIDE[quantity]}",stat="current"'
-            return tuple(Output(out.table, labels) for out in self.outputs(f.SNR))
+            return self._outputs_of(f.SNR, labels=f',side="{_SIDE[quantity]}",stat="current"', use=use)
         profile: Profile = "basic" if quantity in f.BASIC else "full"
-        if quantity.unit is not Unit.WATT:
-            return self.outputs(f.quantity(quantity, profile=profile))
-        watts = self.outputs(f.quantity(quantity, profile=profile)) if "watts" in self._power_units else ()
-        dbm = self.outputs(f.in_dbm(quantity)) if "dbm" in self._power_units else ()
-        return (*watts, *(Output(out.table, convert=in_dbm) for out in dbm))
+        outputs: tuple[Output, ...] = ()
+        if quantity.unit is not Unit.WATT or "watts" in self._power_units:
+            outputs = self._outputs_of(f.quantity(quantity, profile=profile), use=use)
+        if quantity.unit is Unit.WATT and "dbm" in self._power_units:
+            outputs += self._outputs_of(f.in_dbm(quantity), use=use, convert=in_dbm)
+        return outputs
 
-    def of_flag(self, flag: Flag) -> tuple[Output, ...]:
-        """Where the lanes of a flag go."""
-        known = self._flags.get(flag)
-        if known is None:
-            own = self.outputs(f.LANE_FLAGS[flag]) if flag in f.LANE_FLAGS else ()
-            every = self.outputs(f.FLAG_ACTIVE) if self._rank == RANK["full"] else ()
-            known = (*own, *(Output(out.table, f',flag="{flag.name}"') for out in every))
-            self._flags[flag] = known
-        return known
+    def _of_flag(self, flag: Flag) -> tuple[Output, ...]:
+        outputs: tuple[Output, ...] = ()
+        if flag in f.LANE_FLAGS:
+            outputs = self._outputs_of(f.LANE_FLAGS[flag], shared=True)
+        if self._rank == RANK["full"]:
+            outputs += self._outputs_of(f.FLAG_ACTIVE, labels=f',flag="{flag.name}"', shared=True)
+        return outputs
 
-    def of_observable(self, observable: str, unit: str) -> tuple[Output, ...]:
-        """Where the samples of a VDM observable go."""
+    def _of_observable(self, observable: str, unit: str) -> tuple[Output, ...]:
         base, factor = _UNITS.get(unit, (word(unit), 1.0))
         name = "_".join(filter(None, ("xcvr_vdm", word(observable), base)))
-        own = self.outputs(Family(name, f"VDM observable {observable}.", profile="full"))
-        outputs = tuple(Output(out.table, convert=scaled(factor)) for out in own)
+        outputs = self._outputs_of(
+            Family(name, f"VDM observable {observable}.", profile="full"), convert=scaled(factor)
+        )
         if match := _VDM.fullmatch(observable):
             kind, stat, side = match[1] or match[4], match[2] or "current", match[3] or match[5]
-            shared = self.outputs(_VDM_FAMILIES[kind])
-            outputs += tuple(Output(out.table, f',side="{side}",stat="{stat}"') for out in shared)
+            outputs += self._outputs_of(_VDM_FAMILIES[kind], labels=f',side="{side}",stat="{stat}"')
         return outputs
+
+
+def _form(output: Output, lanes: tuple[int, ...]) -> Form:
+    head = f"{output.family.name}{{{PORT}"
+    rest = output.labels.replace("%", "%%")
+    said = (f',lane="{lane}"' if lane else "" for lane in lanes)
+    return Form(output.column, "".join([f"{head}{lane}{rest}}} %r\n" for lane in said]), output.convert)

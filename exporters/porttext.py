@@ -1,23 +1,22 @@
 """The samples of one module as text: rendered after its poll, and only what differs from the poll before."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
-from math import isfinite
-from typing import Final, TypeVar
+from math import isfinite, nan
+from typing import Final
 
-from agent.model import Bounds, LaneFlags, Module, Reading, VdmSample
+from agent.model import Bounds, LaneFlags, Module, Reading
 from agent.quantities import HOST_SNR, MEDIA_SNR, Flag, Quantity
-from exporters import families as f
 from exporters import samples
-from exporters.families import escape
-from exporters.layout import PORT, Convert, Layout, Output, Values, VdmKeys
-from exporters.samples import Group
-from exporters.tables import Slot
+from exporters.layout import Layout, Values, VdmForms, clear, write
+from exporters.samples import Groups
+from exporters.tables import Row
 
-K = TypeVar("K")
+Lanes = Mapping[Quantity, Mapping[int, float]]
 
-_SNR_BY_VDM: Final = {"snr_media_input": MEDIA_SNR, "snr_host_input": HOST_SNR}
-_NO_LANE: Final = ("",)
+_NOTHING: Final = Reading("", "", "", 0.0, Module())
+_NO_VDM: Final = VdmForms()
+_SNR: Final = (MEDIA_SNR, HOST_SNR)
 
 
 @lru_cache(maxsize=4096)
@@ -26,209 +25,112 @@ def _bits(offered: int, active: int) -> Values:
     return tuple(active >> at & 1 for at in range(offered.bit_length()) if offered >> at & 1)
 
 
-@lru_cache(maxsize=256)
-def _lane(lane: int) -> str:
-    return f',lane="{lane}"' if lane else ""
-
-
-class Block:
-    """One thing of one port, such as a quantity over its lanes: the last values, and where their text stands."""
-
-    __slots__ = ("keys", "label", "outputs", "values")
-
-    def __init__(self, keys: object, label: str, outputs: Iterable[tuple[Slot, str, Convert | None]]) -> None:
-        self.keys = keys
-        """Which lanes there are: another set of them needs other templates."""
-        self.label = label
-        self.outputs = tuple(outputs)
-        """Slot, template of its text, conversion of the values."""
-        self.values: object = None
-
-    def write(self, values: Values) -> None:
-        for slot, template, convert in self.outputs:
-            text = template % (values if convert is None else convert(values))
-            slot.write(text.replace(PORT, self.label))
-
-    def clear(self) -> None:
-        for slot, _, _ in self.outputs:
-            slot.write("")
-
-    def drop(self) -> None:
-        for slot, _, _ in self.outputs:
-            slot.drop()
-
-
-class Observable:
-    """One VDM observable of one port: the block of its lanes, and which of the samples they are."""
-
-    __slots__ = ("block", "indices")
-
-    def __init__(self, block: Block, indices: tuple[int, ...]) -> None:
-        self.block = block
-        self.indices = indices
-
-
 class PortText:
-    """The module of one port in the tables of its device."""
+    """The module of one port in the tables of its device. What stands there is known by the last reading."""
 
-    def __init__(self, port: str, layout: Layout) -> None:
+    __slots__ = ("_groups", "_last", "_layout", "_module", "_row", "_thresholds", "_vdm")
+
+    def __init__(self, row: Row, layout: Layout, groups: Groups) -> None:
+        self._row = row
         self._layout = layout
-        self._label = f'port="{escape(port)}"'
+        self._groups = groups
         self._module: Module | None = None
         self._thresholds: Mapping[Quantity, Bounds] | None = None
-        self._identity = Group(layout, port)
-        self._bounds = Group(layout, port)
-        self._rest = Group(layout, port)
-        self._forget()
-
-    def _forget(self) -> None:
-        self._last: Reading | None = None
-        self._scalars: dict[Quantity, Block] = {}
-        self._lanes: dict[Quantity, Block] = {}
-        self._lane_flags: dict[Flag, Block] = {}
-        self._data_path: dict[str, Block] = {}
-        self._observables: list[Observable] = []
-        self._vdm_keys: VdmKeys = ()
-        self._snr_of_vdm: frozenset[Quantity] = frozenset()
+        self._last = _NOTHING
+        self._vdm = _NO_VDM
 
     def reading(self, reading: Reading) -> None:
         """Bring the text up to date."""
-        last = self._last
+        last, row = self._last, self._row
         if reading.module is not self._module:
+            if reading.module != self._module:
+                self._groups.identity.write(row, samples.identity(reading.module))
             self._module = reading.module
-            self._identity.write(samples.identity(reading.module))
         if reading.thresholds is not self._thresholds:
+            if reading.thresholds != self._thresholds:
+                self._groups.thresholds.write(row, samples.thresholds(reading.thresholds))
             self._thresholds = reading.thresholds
-            self._bounds.write(samples.thresholds(reading.thresholds))
-        if last is None or (reading.vdm is not last.vdm and reading.vdm != last.vdm):
-            self._show_vdm(reading.vdm)
-        self._show_scalars(reading.values)
-        self._show_lanes(reading.lanes)
-        self._show_flags(reading.lane_flags)
-        self._show_data_path(reading.data_path_states)
-        if last is None or samples.rest_of(reading) != samples.rest_of(last):
-            self._rest.write(samples.rest(reading))
+        before = last.lanes
+        if reading.vdm is not last.vdm and reading.vdm != last.vdm and self._show_vdm(reading, last):
+            before = {quantity: column for quantity, column in before.items() if quantity not in _SNR}
+        self._show_values(reading.values, last.values)
+        self._show_lanes(reading.lanes, before)
+        if reading.lane_flags is not last.lane_flags:
+            self._show_flags(reading.lane_flags, last.lane_flags)
+        if reading.data_path_states != last.data_path_states:
+            self._show_data_path(reading.data_path_states)
+        if samples.rest_of(reading) != samples.rest_of(last):
+            self._groups.rest.write(row, samples.rest(reading))
         self._last = reading
 
     def stale(self) -> None:
         """The last poll failed: what it would have brought goes, who the module is and its thresholds stay."""
-        for blocks in (self._scalars, self._lanes, self._lane_flags, self._data_path):
-            for block in blocks.values():
-                block.drop()
-        for observable in self._observables:
-            observable.block.drop()
-        self._rest.drop()
-        self._forget()
+        self._layout.clear_all(self._row)
+        self._groups.rest.clear(self._row)
+        self._last, self._vdm = _NOTHING, _NO_VDM
 
     def gone(self) -> None:
         """Nothing is in the cage."""
         self.stale()
-        self._identity.drop()
-        self._bounds.drop()
+        self._groups.identity.clear(self._row)
+        self._groups.thresholds.clear(self._row)
         self._module = self._thresholds = None
 
-    def _show_scalars(self, values: Mapping[Quantity, float]) -> None:
-        blocks = self._scalars
+    def _show_values(self, values: Mapping[Quantity, float], before: Mapping[Quantity, float]) -> None:
         for quantity, value in values.items():
-            block = blocks.get(quantity)
-            if block is None:
-                block = blocks[quantity] = self._block(None, self._layout.of_quantity(quantity), _NO_LANE)
-            if block.values != value:
-                block.values = value
+            if before.get(quantity) != value:
                 if isfinite(value):
-                    block.write((value,))
+                    write(self._layout.value(quantity), self._row, (value,))
                 else:
-                    block.clear()
-        if len(blocks) > len(values):
-            _lose(blocks, values)
+                    self._layout.clear(quantity.key, self._row)
+        if not before.keys() <= values.keys():
+            for quantity in before.keys() - values.keys():
+                self._layout.clear(quantity.key, self._row)
 
-    def _show_lanes(self, lanes: Mapping[Quantity, Mapping[int, float]]) -> None:
-        blocks = self._lanes
+    def _show_lanes(self, lanes: Lanes, before: Lanes) -> None:
         for quantity, given in lanes.items():
+            if before.get(quantity) == given or quantity in self._vdm.snr:
+                continue
             column = given
-            block = blocks.get(quantity)
             if not isfinite(sum(column.values())):  # beyond the register's range: a number that says nothing
                 column = {lane: value for lane, value in column.items() if isfinite(value)}
-            keys = tuple(column)
-            if block is None or block.keys != keys:
-                outputs = () if quantity in self._snr_of_vdm else self._layout.of_quantity(quantity)
-                block = self._replace(blocks, quantity, keys, outputs)
             values = tuple(column.values())
-            if block.values != values:
-                block.values = values
-                block.write(values)
-        if len(blocks) > len(lanes):
-            _lose(blocks, lanes)
+            write(self._layout.lanes(quantity, tuple(column)), self._row, values)
+        if not before.keys() <= lanes.keys():
+            for quantity in before.keys() - lanes.keys() - self._vdm.snr:
+                self._layout.clear(quantity, self._row)
 
-    def _show_flags(self, flags: Mapping[Flag, LaneFlags]) -> None:
-        blocks = self._lane_flags
+    def _show_flags(self, flags: Mapping[Flag, LaneFlags], before: Mapping[Flag, LaneFlags]) -> None:
         for flag, state in flags.items():
-            block = blocks.get(flag)
-            if block is None or block.keys != state.offered:
-                lanes = [at + 1 for at in range(state.offered.bit_length()) if state.offered >> at & 1]
-                block = self._replace(blocks, flag, lanes, self._layout.of_flag(flag))
-                block.keys = state.offered
-            if block.values != state.active:
-                block.values = state.active
-                block.write(_bits(state.offered, state.active))
-        if len(blocks) > len(flags):
-            _lose(blocks, flags)
+            old = before.get(flag)
+            if old is state:
+                continue
+            if old is None or old.active != state.active or old.offered != state.offered:
+                forms = self._layout.flag(flag, state.offered)
+                write(forms, self._row, _bits(state.offered, state.active))
+        if not before.keys() <= flags.keys():
+            for flag in before.keys() - flags.keys():
+                self._layout.clear(flag, self._row)
 
     def _show_data_path(self, states: Mapping[int, int]) -> None:
-        if not states:
-            _lose(self._data_path, ())
-            return
-        block = self._data_path.get("")
-        keys = tuple(states)
-        if block is None or block.keys != keys:
-            block = self._replace(self._data_path, "", keys, self._layout.outputs(f.DATA_PATH_STATE))
-        values = tuple(states.values())
-        if block.values != values:
-            block.values = values
-            block.write(values)
+        write(self._layout.data_path(tuple(states)), self._row, tuple(states.values()))
 
-    def _show_vdm(self, vdm: tuple[VdmSample, ...]) -> None:
-        keys = tuple([(sample.observable, sample.lane, sample.unit) for sample in vdm])
-        if keys != self._vdm_keys:
-            self._lay_out_vdm(self._layout.same(keys))
-        values = [sample.value for sample in vdm]
-        for observable in self._observables:
-            mine = tuple([values[at] for at in observable.indices])
-            if observable.block.values != mine:
-                observable.block.values = mine
-                observable.block.write(mine)
-
-    def _lay_out_vdm(self, keys: VdmKeys) -> None:
-        """Group the samples by observable. Of two with equal name and lane (in two groups) the first counts."""
-        for observable in self._observables:
-            observable.block.drop()
-        found: dict[tuple[str, str], dict[int, int]] = {}
-        for at, (name, lane, unit) in enumerate(keys):
-            found.setdefault((name, unit), {}).setdefault(lane, at)
-        self._vdm_keys = keys
-        self._observables = [
-            Observable(
-                self._block(None, self._layout.of_observable(name, unit), [_lane(lane) for lane in lanes]),
-                tuple(lanes.values()),
-            )
-            for (name, unit), lanes in found.items()
-        ]
-        # Where VDM has the SNR of a side, the SNR of the diagnostics page would be the same series once more.
-        self._snr_of_vdm = frozenset(_SNR_BY_VDM[name] for name, _ in found if name in _SNR_BY_VDM)
-        _lose(self._lanes, self._lanes.keys() - {MEDIA_SNR, HOST_SNR})
-
-    def _replace(self, blocks: dict[K, Block], key: K, lanes: Collection[int], outputs: Iterable[Output]) -> Block:
-        if key in blocks:
-            blocks[key].drop()
-        block = blocks[key] = self._block(lanes, outputs, [_lane(lane) for lane in lanes])
-        return block
-
-    def _block(self, keys: object, outputs: Iterable[Output], lanes: Iterable[str]) -> Block:
-        lanes, template = tuple(lanes), self._layout.template
-        return Block(keys, self._label, [(Slot(out.table), template(out, lanes), out.convert) for out in outputs])
-
-
-def _lose(blocks: dict[K, Block], kept: Collection[K]) -> None:
-    """Drop the blocks of what the last reading no longer has."""
-    for key in [key for key in blocks if key not in kept]:
-        blocks.pop(key).drop()
+    def _show_vdm(self, reading: Reading, last: Reading) -> bool:
+        """Whether the samples are of other observables than before."""
+        forms = self._vdm
+        keys = tuple([(sample.observable, sample.lane, sample.unit) for sample in reading.vdm])
+        values = [sample.value for sample in reading.vdm]
+        before = [sample.value for sample in last.vdm]
+        changed = keys != forms.keys
+        if changed:
+            before = [nan] * len(values)
+            for quantity in _SNR:
+                self._layout.clear(quantity, self._row)
+            for each, _ in self._vdm.observables:
+                clear(each, self._row)
+            forms = self._vdm = self._layout.vdm(keys)
+        for each, indices in forms.observables:
+            mine = tuple([values[at] for at in indices])
+            if mine != tuple([before[at] for at in indices]):
+                write(each, self._row, mine)
+        return changed

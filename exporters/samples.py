@@ -8,9 +8,9 @@ from agent.model import AlertEvent, Bounds, DownCause, HostCounters, Laser, Modu
 from agent.quantities import BOUNDS, FEC_CODEWORDS_BY_ERRORS, TX_BIAS, TX_POWER, Quantity, Unit, dbm
 from agent.state import LinkState
 from exporters import families as f
-from exporters.families import Family, Type, escape, labels
-from exporters.layout import Layout, word
-from exporters.tables import Slot
+from exporters.families import Family, Type, escape
+from exporters.layout import Layout, clear, word, write
+from exporters.tables import PORT, Column, Row
 
 _DESCENDING: Final = ("high_alarm", "high_warning", "low_warning", "low_alarm")
 _LASER_FAMILIES: Final = {TX_BIAS: f.ELSFP_BIAS, TX_POWER: f.ELSFP_POWER}
@@ -24,60 +24,67 @@ class Sample(NamedTuple):
     labels: str = ""
 
 
-class Line:
-    """One sample of one port that changes often."""
-
-    def __init__(self, layout: Layout, port: str, family: Family) -> None:
-        self._layout = layout
-        self._family = family
-        self._prefix = f"{family.name}{labels(port=port)} "
-        self._slot: Slot | None = None
-
-    def write(self, value: float) -> None:
-        """Set its value; it appears with the first one."""
-        if self._slot is None:
-            table = self._layout.table(self._family)
-            if table is None:
-                return
-            self._slot = Slot(table)
-        self._slot.write(f"{self._prefix}{value!r}\n")
-
-    def drop(self) -> None:
-        """Take it out."""
-        if self._slot is not None:
-            self._slot.drop()
-            self._slot = None
-
-
 class Group:
-    """Samples of one port that are written together, one slot a family."""
+    """Samples of a port that are written together: a column a family, for all ports of a device."""
 
-    def __init__(self, layout: Layout, port: str) -> None:
+    def __init__(self, layout: Layout, name: str, *, shared: bool = True) -> None:
+        """`shared`: many ports have the same."""
         self._layout = layout
-        self._label = f'port="{escape(port)}"'
-        self._slots: dict[str, Slot] = {}
+        self._name = name
+        self._shared = shared
+        self._columns: dict[str, Column | None] = {}
 
-    def write(self, samples: Iterable[Sample]) -> None:
-        """Replace what there was by these samples."""
+    def write(self, row: Row, samples: Iterable[Sample]) -> None:
+        """Replace what the port had by these samples."""
         texts: dict[str, str] = {}
         for family, value, more in samples:
-            if family.name not in self._slots and family.name not in texts:
-                table = self._layout.table(family)
-                if table is None:
-                    continue
-                self._slots[family.name] = Slot(table)
-            line = f"{family.name}{{{self._label}{more}}} {value!r}\n"
+            if family.name not in self._columns:
+                self._columns[family.name] = self._layout.column(family, self._name, shared=self._shared)
+            line = f"{family.name}{{{PORT}{more}}} {value!r}\n"
             texts[family.name] = texts.get(family.name, "") + line
-        for name in [name for name in self._slots if name not in texts]:
-            self._slots.pop(name).drop()
-        for name, text in texts.items():
-            self._slots[name].write(text)
+        for name, column in self._columns.items():
+            if column is None:
+                continue
+            if text := texts.get(name):
+                column.write(row, text)
+            else:
+                column.clear(row)
 
-    def drop(self) -> None:
+    def clear(self, row: Row) -> None:
         """Take all of them out."""
-        for slot in self._slots.values():
-            slot.drop()
-        self._slots.clear()
+        self.write(row, ())
+
+
+class Line:
+    """One sample a port that changes often."""
+
+    def __init__(self, layout: Layout, family: Family) -> None:
+        self._forms = layout.line(family)
+
+    def write(self, row: Row, value: float) -> None:
+        """Set its value."""
+        write(self._forms, row, (value,))
+
+    def clear(self, row: Row) -> None:
+        """Take it out."""
+        clear(self._forms, row)
+
+
+class Groups:
+    """What the ports of a device have beside their lanes."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.identity = Group(layout, "identity", shared=False)
+        self.thresholds = Group(layout, "thresholds")
+        self.rest = Group(layout, "rest")
+        self.status = Group(layout, "status")
+        self.link = Group(layout, "link")
+        self.host = Group(layout, "host", shared=False)
+        self.errors = Group(layout, "errors")
+        self.discarded = Group(layout, "discarded")
+        self.alerts = Group(layout, "alerts", shared=False)
+        self.last_success = Line(layout, f.LAST_SUCCESS)
+        self.up_seconds = Line(layout, f.LINK_UP_SECONDS)
 
 
 def label(name: str, value: str) -> str:

@@ -1,7 +1,12 @@
-"""Pre-rendered text: a table a family, a slot what one port has in it. Joined and compressed when changed."""
+"""Pre-rendered text: a table a family, in its columns a cell a port. Joined and compressed when changed.
+
+A cell is one `bytes` and nothing beside it. Where ports mostly say the same (flags, states, thresholds), they share
+it: the label of the port, for which `PORT` stands in the text, then comes in when the table is joined.
+"""
 
 import zlib
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from struct import pack
 from typing import Final, NamedTuple
 
@@ -84,49 +89,85 @@ def halves(pieces: Sequence[Piece]) -> tuple[list[Piece], list[Piece]]:
     return first, second
 
 
-class Table:
-    """One family of one device: the slots in order, and their text joined."""
+PORT: Final = "\n\n"
+"""Stands for the label of a port: the line ends that other labels hold are escaped."""
+_PORT: Final = PORT.encode()
+_SHARED_MOST: Final = 256
+"""Texts of one column that are known as shared; with more of them the column begins anew."""
 
-    __slots__ = ("family", "heads", "piece", "slots")
+
+class Row(NamedTuple):
+    """Where a port stands: the number of its cell in each column, and its label."""
+
+    at: int
+    label: str
+
+
+class Table:
+    """One family of one device: its columns, and their text joined."""
+
+    __slots__ = ("columns", "family", "heads", "piece")
 
     def __init__(self, family: Family) -> None:
         self.family = family
-        self.slots: dict[Slot, None] = {}
+        self.columns: list[Column] = []
         self.heads = (Piece(family.head(openmetrics=False)), Piece(family.head(openmetrics=True)))
         self.piece: Piece | None = None
         """The joined text, None after a change."""
 
     def joined(self) -> Piece:
-        """The text of all slots."""
+        """The text of all columns."""
         if self.piece is None:
             self.piece = Piece(self.text())
         return self.piece
 
     def text(self) -> bytes:
         """The same, joined anew and not kept."""
-        return b"".join([slot.text for slot in self.slots])
+        return b"".join([column.text() for column in self.columns])
 
 
-class Slot:
-    """Some lines of one table. Empty until it is written."""
+class Column:
+    """Some lines of one table for each port; a port that has none has an empty cell."""
 
-    __slots__ = ("table", "text")
+    __slots__ = ("_cells", "_labels", "_shared", "_table")
 
-    def __init__(self, table: Table) -> None:
-        self.table = table
-        self.text = b""
-        table.slots[self] = None
+    def __init__(self, table: Table, labels: Sequence[bytes], *, shared: bool = False) -> None:
+        """`labels` are those of the ports, in the order of their rows."""
+        self._table = table
+        self._labels = labels
+        self._cells: list[bytes] = []
+        self._shared: dict[bytes, bytes] | None = {} if shared else None
+        table.columns.append(self)
 
-    def write(self, text: str) -> None:
-        """Replace the lines."""
-        self.text = text.encode()
-        self.table.piece = None
+    def write(self, row: Row, text: str) -> None:
+        """Replace the lines of a port; `PORT` in them stands for its label."""
+        at, label = row
+        shared = self._shared
+        if shared is None:
+            cell = text.replace(PORT, label).encode()
+        else:
+            if len(shared) >= _SHARED_MOST:
+                shared.clear()
+            cell = text.encode()
+            cell = shared.setdefault(cell, cell)
+        cells = self._cells
+        if at >= len(cells):
+            cells += [b""] * (at + 1 - len(cells))
+        cells[at] = cell
+        self._table.piece = None
 
-    def drop(self) -> None:
-        """Take the lines out of the table."""
-        if self in self.table.slots:
-            del self.table.slots[self]
-            self.table.piece = None
+    def clear(self, row: Row) -> None:
+        """Take the lines of a port out."""
+        cells = self._cells
+        if row.at < len(cells) and cells[row.at]:
+            cells[row.at] = b""
+            self._table.piece = None
+
+    def text(self) -> bytes:
+        """The lines of all ports."""
+        if self._shared is None:
+            return b"".join(self._cells)
+        return b"".join(map(bytes.replace, self._cells, repeat(_PORT), self._labels))
 
 
 class Tables:
@@ -134,30 +175,50 @@ class Tables:
 
     def __init__(self) -> None:
         self._tables: dict[str, Table] = {}
+        self._labels: list[bytes] = []
+        self._free: list[int] = []
 
-    def get(self, family: Family) -> Table:
-        """The table of a family, made when it is new."""
+    def row(self, label: str) -> Row:
+        """A row for a port: that of one that left, or a new one."""
+        if self._free:
+            at = self._free.pop()
+            self._labels[at] = label.encode()
+        else:
+            at = len(self._labels)
+            self._labels.append(label.encode())
+        return Row(at, label)
+
+    def leave(self, row: Row) -> None:
+        """A port is no longer served: all its lines go."""
+        for table in self._tables.values():
+            for column in table.columns:
+                column.clear(row)
+        self._free.append(row.at)
+
+    def column(self, family: Family, *, shared: bool) -> Column:
+        """A new column of a family, whose table is made when it is new."""
         table = self._tables.get(family.name)
         if table is None:
             table = self._tables[family.name] = Table(family)
-        return table
+        return Column(table, self._labels, shared=shared)
 
     def pieces(self, *, openmetrics: bool) -> list[Piece]:
         """Everything there is now: heads and joined lines, families one after the other."""
         pieces: list[Piece] = []
         for table in self._tables.values():
-            if table.slots:
-                pieces += (table.heads[openmetrics], table.joined())
+            joined = table.joined()
+            if joined.size:
+                pieces += (table.heads[openmetrics], joined)
         return pieces
 
     def texts(self, *, openmetrics: bool) -> list[bytes]:
         """The same for who wants it uncompressed."""
         texts: list[bytes] = []
         for table in self._tables.values():
-            if table.slots:
-                texts += (table.family.head(openmetrics=openmetrics), table.text())
+            if text := table.text():
+                texts += (table.family.head(openmetrics=openmetrics), text)
         return texts
 
     def samples(self) -> int:
         """How many samples there are."""
-        return sum(slot.text.count(b"\n") for table in self._tables.values() for slot in table.slots)
+        return sum(table.text().count(b"\n") for table in self._tables.values())

@@ -4,6 +4,7 @@ import json
 import random
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,10 +14,12 @@ from agent.baseline import Baselines
 from agent.maps import identify
 from agent.session import ModuleSession
 from agent.sources import Options
+from agent.state import Hub
 from benchmarks.synthetic import Switch
 from drivers.i2c import LinuxI2cBus
 from drivers.paged import PagedMemory
 from drivers.sysfs import SysfsDriver
+from exporters.exposition import Exposition
 from fakes.adapter import FakeAdapter
 from fakes.i2cdev import FakeI2cDev
 from fakes.live import LiveModule
@@ -149,6 +152,31 @@ def test_ports_of_a_kind_share_the_columns_of_their_baselines() -> None:
     assert ("tx_bias", 8) in one.keys
     assert one.keys is other.keys
     assert list(one.samples.data) != list(other.samples.data)
+
+
+def test_what_the_text_of_a_port_holds() -> None:
+    """One block a column that differs among ports; what all of them say stands there once."""
+    hub = Hub("leaf-17")
+    exposition = Exposition(hub)
+    held: list[tuple[int, int]] = []
+    tracemalloc.start()
+    try:
+        for ports in (20, 40, 60):
+            for reading in list(Switch(ports=ports, bare=True).readings(1.8e9)):
+                hub.publish(reading)
+            exposition.pieces("leaf-17", openmetrics=False)
+            mine = tracemalloc.Filter(True, "*/exporters/*.py")
+            kept = tracemalloc.take_snapshot().filter_traces((mine,)).statistics("filename")
+            held.append((sum(each.count for each in kept), sum(each.size for each in kept)))
+    finally:
+        tracemalloc.stop()
+    samples = exposition.series("leaf-17") / 60
+    text = sum(piece.size for piece in exposition.pieces("leaf-17", openmetrics=False)) / 60
+    assert samples > 100
+    (_, _), (blocks, size), (more_blocks, more_size) = held
+    assert (more_blocks - blocks) / 20 < 25
+    # The joined text is still there, since nobody has compressed it; beside it less than as much again.
+    assert (more_size - size) / 20 - text < text
 
 
 def test_who_owns_modules_is_looked_up_once_for_all_cages(tmp_path: Path) -> None:

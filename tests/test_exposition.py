@@ -474,6 +474,30 @@ def test_a_port_that_is_no_longer_asked_for_leaves_nothing() -> None:
     scraped.hub.publish(HostCounters("leaf-17", "Ethernet0", 1.0, {q.FEC_CORRECTED: 12}))
     scraped.hub.publish(PortForgotten("leaf-17", "Ethernet0"))
     assert not scraped.samples()
+    # The next one takes its place, under its own name.
+    scraped.hub.publish(reading("Ethernet8", lane_flags={q.RX_LOS: LaneFlags(1, 1)}, values={q.TEMPERATURE: 41.0}))
+    assert {port for _, labels in scraped.samples() for name, port in labels if name == "port"} == {"Ethernet8"}
+    assert scraped.of("xcvr_rx_los") == {"lane=1": 1}
+
+
+def test_a_module_that_is_described_again_is_not_rendered_again() -> None:
+    scraped = Scraped()
+    moment = reading(thresholds={q.TEMPERATURE: LIMITS})
+    scraped.hub.publish(moment)
+    before = scraped.exposition.pieces("leaf-17", openmetrics=False)
+    module, limits = Module(**MODULE), Bounds(**LIMITS)
+    scraped.hub.publish(reading(module=module, thresholds={q.TEMPERATURE: limits}, time=moment.time + 1.0))
+    after = scraped.exposition.pieces("leaf-17", openmetrics=False)
+    changed = [new.text for old, new in zip(before, after, strict=True) if old is not new]
+    assert changed == [b'xcvr_last_success_timestamp_seconds{port="Ethernet0"} 1795352401.125\n']
+
+
+def test_a_quantity_of_the_module_and_of_its_lanes_stand_beside_each_other() -> None:
+    scraped = Scraped("full")
+    scraped.hub.publish(
+        reading(values={q.LASER_TEMPERATURE: 50.0}, lanes={q.LASER_TEMPERATURE: {1: 41.0, 2: 42.0}})
+    )
+    assert scraped.of("xcvr_laser_temperature_celsius") == {"": 50, "lane=1": 41, "lane=2": 42}
 
 
 def test_poll_durations_are_a_histogram_by_bus() -> None:
