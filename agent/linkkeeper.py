@@ -20,6 +20,8 @@ from agent.state import Hub, LinkChanged, LinkState
 from agent.statefile import StateFile
 
 TICK_S: Final = 0.25
+SLICE: Final = 250
+"""Links that are copied at once: 2 ms."""
 AFTER_CHANGE_S: Final = 1.0
 """At most one save in this time: an edge reaches the disk at the next tick, in a storm a second later.
 
@@ -105,21 +107,30 @@ class LinkKeeper:
             self.save()
 
     async def _save_aside(self) -> None:
-        if self._file is not None:
-            text = self._dump()
-            await asyncio.to_thread(self._file.write, text, number=self._made)
+        """Save in slices, and in a thread: the links of a hundred switches take longer than the loop may wait."""
+        if self._file is None:
+            return
+        self._made += 1
+        number, saved = self._made, dict[tuple[str, str], SavedLink]()
+        for key, link in self._links.saving(self._now):
+            saved[key] = link
+            if len(saved) % SLICE == 0:
+                await asyncio.sleep(0)
+        await asyncio.to_thread(self._write, self._file, saved, number)
 
     def save(self) -> None:
         """Write the file now (at the end; `run` does it meanwhile)."""
         if self._file is not None:
-            text = self._dump()
-            self._file.write(text, number=self._made)
+            self._made += 1
+            self._write(self._file, dict(self._links.saving(self._now)), self._made)
 
-    def _dump(self) -> str:
-        self._made += 1
-        saved = self._links.save(time=self._clock.wall(), monotonic=self._clock.monotonic())
+    def _now(self) -> tuple[float, float]:
+        return self._clock.wall(), self._clock.monotonic()
+
+    def _write(self, file: StateFile, saved: dict[tuple[str, str], SavedLink], number: int) -> None:
         rows = [_to_row(device, port, link) for (device, port), link in saved.items()]
-        return _File(schema_name="opticd/links/1", boot_id=self._boot, links=rows).model_dump_json()
+        text = _File(schema_name="opticd/links/1", boot_id=self._boot, links=rows).model_dump_json()
+        file.write(text, number=number)
 
 
 def _to_row(device: str, port: str, link: SavedLink) -> _Row:

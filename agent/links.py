@@ -6,7 +6,7 @@
 Every source of link state (kernel netlink, SNMP, simulated) reports here and here alone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, cast
 
 from agent.flaps import CORRELATION_PORTS, SETTLE_S, LinkTracker, Observation, SavedLink
@@ -44,11 +44,15 @@ class Links:
 
     def save(self, *, time: float, monotonic: float) -> dict[tuple[str, str], SavedLink]:
         """Everything a later run needs, ports that were not seen in this run included."""
-        saved = dict(self._saved)
+        return dict(self.saving(lambda: (time, monotonic)))
+
+    def saving(self, now: Callable[[], tuple[float, float]]) -> Iterator[tuple[tuple[str, str], SavedLink]]:
+        """As `save`, link by link, which may change meanwhile; `now` gives time and monotonic time of each."""
+        yield from list(self._saved.items())
         for key, tracker in (self._trackers | self._parked).items():
+            time, monotonic = now()
             if (link := tracker.save(time=time, monotonic=monotonic)) is not None:
-                saved[key] = link
-        return saved
+                yield key, link
 
     def tracker(self, device: str, port: str) -> LinkTracker:
         """The tracker of a port, made when it is new; its state is the port's `link` on the hub."""

@@ -27,6 +27,10 @@ ACTIVE_SAVE_S: Final = 600.0
 """The time at which a lasting flag was last seen reaches it so often."""
 
 
+SLICE: Final = 250
+"""Ports that are copied at once: 3 ms."""
+
+
 class _LatchRow(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
@@ -116,42 +120,51 @@ class PortKeeper:
                 if now - saved_at >= (SAVE_S if self._changed else ACTIVE_SAVE_S):
                     saved_at = now
                     if self._file is not None:
-                        number, text = self._dump()
-                        await asyncio.to_thread(self._file.write, text, number=number)
+                        await self._save_aside(self._file)
         finally:
             self.save()
+
+    async def _save_aside(self, file: StateFile) -> None:
+        """Save in slices, and in a thread: the ports of a hundred switches take longer than the loop may wait."""
+        self._changed = False
+        self._number += 1
+        number, rows = self._number, list[_PortRow]()
+        for key in self._keys():
+            if key in self._latches or key in self._modules:  # it may be forgotten meanwhile
+                rows.append(self._row(*key))
+            if len(rows) % SLICE == 0:
+                await asyncio.sleep(0)
+        await asyncio.to_thread(_write, file, rows, number)
 
     def save(self) -> bool:
         """Write it all now; False when that failed."""
         if self._file is None:
             return True
-        number, text = self._dump()
-        return self._file.write(text, number=number)
-
-    def _dump(self) -> tuple[int, str]:
         self._changed = False
         self._number += 1
-        rows = [
-            _PortRow(
-                device=device,
-                port=port,
-                swaps=self._hub.device(device).port(port).swaps,
-                module=self._modules.get((device, port), _Who()),
-                latches=[
-                    _LatchRow(
-                        flag=where.flag,
-                        lane=where.lane,
-                        first=latch.first,
-                        last=latch.last,
-                        count=latch.count,
-                        active=latch.active,
-                    )
-                    for where, latch in self._latches.get((device, port), Latches())
-                ],
-            )
-            for device, port in sorted({*self._latches, *self._modules})
-        ]
-        return self._number, _File(ports=rows).model_dump_json()
+        return _write(self._file, [self._row(*key) for key in self._keys()], self._number)
+
+    def _keys(self) -> list[tuple[str, str]]:
+        return sorted({*self._latches, *self._modules})
+
+    def _row(self, device: str, port: str) -> _PortRow:
+        return _PortRow(
+            device=device,
+            port=port,
+            swaps=self._hub.device(device).port(port).swaps,
+            module=self._modules.get((device, port), _Who()),
+            latches=[
+                _LatchRow(
+                    flag=where.flag,
+                    lane=where.lane,
+                    first=latch.first,
+                    last=latch.last,
+                    count=latch.count,
+                    active=latch.active,
+                )
+                for where, latch in self._latches.get((device, port), Latches())
+            ],
+        )
 
     def _read(self, reading: Reading) -> None:
         key = (reading.device, reading.port)
@@ -183,3 +196,7 @@ def _who(module: Module) -> _Who:
         part_number=module.get("part_number", ""),
         serial_number=module.get("serial_number", ""),
     )
+
+
+def _write(file: StateFile, rows: list[_PortRow], number: int) -> bool:
+    return file.write(_File(ports=rows).model_dump_json(), number=number)

@@ -3,10 +3,12 @@
 import asyncio
 import json
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from agent.clock import Clock
 from agent.linkkeeper import LinkKeeper
 from agent.links import Links, Observation
 from agent.model import DownCause
@@ -115,3 +117,32 @@ async def test_causes_settle_and_the_end_is_saved(tmp_path: Path) -> None:
     await asyncio.gather(task, return_exceptions=True)
     (row,) = json.loads(path.read_text())["links"]
     assert row["down_events"] == {"admin": 1}
+
+
+async def test_many_links_are_saved_a_slice_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "links.json"
+    asked: list[float] = []
+
+    class Counting(Clock):
+        """Tells the time of each link that is copied."""
+
+        def wall(self) -> float:
+            asked.append(1.0)
+            return 1.0
+
+    hub = Hub(DEVICE)
+    links = Links(hub)
+    keeper = LinkKeeper(hub, links, path, clock=Counting())
+    task = asyncio.create_task(keeper.run(), name="links")
+    await asyncio.sleep(0)
+    for number in range(1000):
+        links.observe(DEVICE, f"swp{number}", Observation(up=True, epoch="boot"), time=1.0, monotonic=2.0)
+    counts = [0]
+    while not path.exists():
+        await asyncio.sleep(0)
+        counts.append(len(asked))
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert counts[-1] == 1000
+    assert max(after - before for before, after in pairwise(counts)) == 250
+    assert len(json.loads(path.read_text())["links"]) == 1000

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,21 @@ async def test_a_walk_brings_the_column_and_nothing_else(start: Start, connect: 
     assert agent.seen.bulks == 17  # 25 rows a reply, and one reply that shows the end
     assert (await session.hello())[SYS_UP_TIME] == 4242
     assert await session.get([(1, 3, 6, 1, 99, 0), SYS_UP_TIME]) == {SYS_UP_TIME: 4242}
+
+
+async def test_a_long_column_is_decoded_a_reply_at_a_time(start: Start, connect: Connect) -> None:
+    """However long a column is, and though nothing waits for a task: others get their turn after each reply."""
+    agent = await start([Row((*COLUMN, index), INTEGER, index) for index in range(1, 3001)])
+    session = connect(agent)
+    rows = session.rows(COLUMN)
+    walk = asyncio.create_task(session.walk(rows))
+    sizes = [0]
+    while not walk.done():
+        await asyncio.sleep(0)
+        sizes.append(len(rows.values))
+    await walk
+    assert sizes[-1] == 3000
+    assert max(after - before for before, after in pairwise(sizes)) == 50 == session.limits.max_repetitions
 
 
 async def test_repetitions_grow_slowly_to_their_limit(start: Start, connect: Connect) -> None:

@@ -5,6 +5,7 @@ A user's own file is read by the same schema (`drivers.snmp.schema`), with the s
 
 import tomllib
 from collections.abc import Iterable, Iterator
+from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -105,10 +106,16 @@ def _load(files: Iterable[Path | Traversable]) -> list[Mib]:
     return mibs
 
 
+@cache
+def _shipped() -> tuple[Mib, ...]:
+    """Those that come with opticd, read once: sections and reloads share them."""
+    folder = resources.files("drivers.snmp") / "vendors"
+    return tuple(_load(file for file in folder.iterdir() if file.name.endswith(".toml")))
+
+
 def load(folder: Path | None = None) -> tuple[Mib, ...]:
     """The MIBs that come with opticd, and those of a user's folder, which replace others of their name."""
-    shipped = resources.files("drivers.snmp") / "vendors"
-    mibs = {mib.name: mib for mib in _load(file for file in shipped.iterdir() if file.name.endswith(".toml"))}
+    mibs = {mib.name: mib for mib in _shipped()}
     if folder is not None:
         if not folder.is_dir():
             raise ConfigError(f"{folder}: not a folder", hint="vendors names a folder with .toml files")
