@@ -1,11 +1,25 @@
-"""What calls for another config or for sources opened anew, gathered until somebody looks: none hides another."""
+"""Another config, or sources opened anew, in a running daemon: what calls for either, and the change over to it."""
 
 import asyncio
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
-if TYPE_CHECKING:
-    from agent.opening import Opened
+from agent import config as config_file
+from agent import opening, peerbook, rules_config
+from agent.alertbook import AlertBook
+from agent.clock import Clock
+from agent.config import Config
+from agent.errors import ConfigError
+from agent.opening import Opened, Wanted
+from agent.peerbook import PeerBook
+
+_log = logging.getLogger(__name__)
+
+Told = Callable[[bool], None]
+"""Hears how a reload went."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +28,7 @@ class Request:
 
     reload: bool
     """Somebody asked for the config to be read again."""
-    reopen: "Opened | None"
+    reopen: Opened | None
     """What the sources name came or went: these are to be read from now on."""
     waiting: tuple[asyncio.Future[None], ...]
     """Who waits to hear how the reload went."""
@@ -31,7 +45,7 @@ class Request:
 
 
 class Requests:
-    """Gathers them. Everything runs on the event loop."""
+    """Gathers what comes in until somebody looks: none hides another. Everything runs on the event loop."""
 
     def __init__(self) -> None:
         self._news: Final = asyncio.Event()
@@ -51,7 +65,7 @@ class Requests:
         self.reload()
         return done
 
-    def reopen(self, opened: "Opened") -> None:
+    def reopen(self, opened: Opened) -> None:
         """The sources were opened anew, and are to be read so."""
         self._reopen = opened
         self._news.set()
@@ -64,3 +78,102 @@ class Requests:
         self._reload, self._reopen = False, None
         self._waiting.clear()
         return request
+
+
+class Reloader:
+    """The config as it is obeyed, and the file behind it. `path` None: there is no file to read again."""
+
+    def __init__(
+        self, config: Config, path: Path | None, *, book: AlertBook, peers: PeerBook, clock: Clock
+    ) -> None:
+        self.config = config
+        self.quirks = opening.own_quirks(config)
+        self.requests = Requests()
+        self.told: Told = lambda _ok: None
+        self._path = path
+        self._book = book
+        self._peers = peers
+        self._clock = clock
+
+    def opened(self, config: Config) -> Opened:
+        """With its sources. Raises ConfigError for some that cannot stand together."""
+        return Opened(config, opening.open_all(config, clock=self._clock))
+
+    def hang_up(self) -> None:
+        """SIGHUP: read the file again."""
+        if self._path is None:
+            _log.warning("SIGHUP: there is no config file to reload")
+            return
+        self.requests.reload()
+
+    async def reload(self) -> None:
+        """Read the file again and change over to it. Raises ConfigError; a bad file changes nothing."""
+        if self._path is None:
+            raise ConfigError("there is no config file to reload")
+        await self.requests.reload_and_tell()
+
+    async def next_sources(self) -> Opened:
+        """Wait until the sources have to change: rules alone are exchanged in place."""
+        while True:
+            request = await self.requests.next()
+            config, wanted = request.reopen or (self.config, None)
+            if request.reload:
+                try:
+                    config, anew = await self._exchange()
+                except ConfigError as exc:
+                    for line in str(exc).splitlines():
+                        _log.error("reload: %s", line)
+                    self.told(False)
+                    request.answer(exc)
+                else:
+                    wanted = anew or wanted
+                    self.told(True)
+                    request.answer()
+            if wanted is not None:
+                return Opened(config, wanted)
+            self.config = config
+
+    async def _exchange(self) -> tuple[Config, Wanted | None]:
+        """Read the config again and change over to it; its sources, where they have to change too.
+
+        Raises ConfigError before anything was changed.
+        """
+        fresh = self._load()
+        quirks = opening.own_quirks(fresh)
+        ends = peerbook.load(fresh.agent.peers)
+        wanted = None
+        if (_read_by(fresh), quirks) != (_read_by(self.config), self.quirks):
+            # Sources that cannot stand together are found out only so.
+            wanted = (await asyncio.to_thread(self.opened, fresh)).wanted
+        self._book.replace_rules(rules_config.all_rules(fresh.rule))
+        self._book.use_groups(groups(fresh))
+        self._peers.use(fresh.agent.peers, ends)
+        self.quirks = quirks
+        if _until_restart(fresh) != _until_restart(self.config):
+            _log.warning("reload: changes of [exporter], profile and state_dir take effect after a restart")
+        _log.info("reload: %s", "rules exchanged" if wanted is None else "sources are opened anew")
+        return fresh, wanted
+
+    def _load(self) -> Config:
+        if self._path is None:
+            raise ConfigError("there is no config file to reload")
+        fresh = config_file.load(self._path)
+        if fresh.agent.device != self.config.agent.device:
+            raise ConfigError(f"{self._path}: agent.device: another device needs a restart")
+        return fresh
+
+
+def _read_by(config: Config) -> tuple[object, ...]:
+    """What decides how sources are read; the rest of [agent] is obeyed without that, or after a restart."""
+    agent = config.agent.model_dump(exclude={"peers", "quirks", "pause_after_link_change", "profile", "state_dir"})
+    return config.source, config.port, agent
+
+
+def groups(config: Config) -> dict[str, list[str]]:
+    """Ports that share something, by what an incident of theirs is called."""
+    return {f"{group.kind} {group.name}": group.ports for group in config.group}
+
+
+def _until_restart(config: Config) -> tuple[object, ...]:
+    """What a reload leaves as it is."""
+    return config.exporter, config.agent.profile, config.agent.state_dir
