@@ -21,9 +21,12 @@ from aiohttp.test_utils import make_mocked_request
 from agent import config, document, images, maps
 from agent.errors import BusTimeout, OpticError, ShortRead
 from agent.memory import I2C_DIAGNOSTICS, I2C_MODULE, Memory, Span
+from agent.peerbook import PeerBook
+from agent.state import Hub, NeighboursSeen
 from drivers import netlink
 from drivers.ethtool import EthtoolMemory
 from drivers.ethtool_kernel import Kernel
+from drivers.lldpd import neighbours
 from drivers.netdevs import decode_link
 from drivers.serial_protocols import BusPirate, I2cDriver, Sc18im700
 from drivers.snmp import ber
@@ -129,6 +132,16 @@ def _no_ioctl(_name: str, _structure: bytes) -> bytes:
     raise OSError(95, "not supported")
 
 
+def lldp(data: bytes) -> None:
+    """What lldpcli prints, and who is at the other ends by it."""
+    hub = Hub("leaf")
+    book = PeerBook(hub)
+    heard = neighbours(data, {"eth2": "swp1", "eth3": "swp2"})
+    hub.publish(NeighboursSeen("leaf", "lldpd", heard))
+    for port in ("swp1", "swp2"):
+        book.of("leaf", port)
+
+
 def http(data: bytes) -> None:
     """Headers and query of a request."""
     text = data.decode("utf-8", "replace")
@@ -173,7 +186,6 @@ class _End(Exception):
 
 def _handlers() -> list[tuple[Callable[[web.Request], Awaitable[object]], str]]:
     if "handlers" not in _MADE:
-        from agent.state import Hub  # noqa: PLC0415
         from exporters.http import make_server  # noqa: PLC0415
         from exporters.routes import Routes  # noqa: PLC0415
         from exporters.selfmetrics import SelfMetrics  # noqa: PLC0415
@@ -191,7 +203,6 @@ def _handlers() -> list[tuple[Callable[[web.Request], Awaitable[object]], str]]:
 
 def _exporter() -> Any:
     if "exporter" not in _MADE:
-        from agent.state import Hub  # noqa: PLC0415
         from exporters.mqtt import MqttExporter  # noqa: PLC0415
 
         _MADE["exporter"] = MqttExporter(Hub("leaf"), config.Mqtt(url="mqtt://x"), active=lambda: ())
@@ -247,7 +258,7 @@ def settings(data: bytes) -> None:
 
 TARGETS: Final[dict[str, Target]] = {
     "registers": registers, "images": saved, "snmp": snmp, "netlink": links, "ethtool": ethtool, "serial": serial,
-    "config": settings, "http": http, "mqtt": mqtt,
+    "lldp": lldp, "config": settings, "http": http, "mqtt": mqtt,
 }  # fmt: skip
 
 
@@ -281,6 +292,15 @@ def seeds(target: str) -> list[bytes]:
             ]  # fmt: skip
         case "serial":
             return [b"\0\2\x31\x31\0\0\x55", b"\1\4\1\1\1abcdI2C1", b"\2\2ab\xf0"]
+        case "lldp":
+            end = (
+                '{"name": "%s", "chassis": [{"id": [{"type": "mac", "value": "02:00:00:00:00:01"}], %s}], '
+                '"port": [{"id": [{"type": "%s", "value": "e1"}], "descr": [{"value": "to leaf"}]}]}'
+            )
+            named = '"name": [{"value": "spine-3.example.net"}]'
+            ends = (("eth2", named, "ifname"), ("eth3", named, "mac"), ("eth2", '"name": []', "local"))
+            each = [end % given for given in ends]
+            return [f'{{"lldp": [{{"interface": [{text}]}}]}}'.encode() for text in (*each, ", ".join(each), "")]
         case "config":
             text = (ROOT / "systemd" / "opticd.toml").read_bytes()
             return [text, b'[[source]]\ntype = "snmp"\ntargets = ["a=b:1"]\n', b'[[rule]]\nname = "x"\nabove = 1\n']
