@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from agent.errors import ModuleAbsent, OpticError
 from agent.identification import Identify
+from agent.known import WORKING
 from agent.memory import ModuleMemory
 from agent.model import Module, ModuleEvent, PollFailed, Trouble
 from agent.session import Intervals, ModuleSession, Refresh
@@ -186,7 +187,7 @@ class PortJob:
 def _outcome(refresh: Refresh) -> Outcome:
     if refresh.unconfirmed:
         return Outcome.UNCONFIRMED
-    if refresh.failure is None:
+    if refresh.failure is None or refresh.failure == WORKING:  # let alone on purpose: no reason to come back later
         return Outcome.GOOD
     empty = not refresh.present and refresh.failure.reason == ModuleAbsent.reason
     return Outcome.ABSENT if empty else Outcome.FAILED

@@ -11,7 +11,9 @@ import pytest
 from agent import maps
 from agent import quantities as q
 from agent.memory import Span
+from agent.model import PollFailed
 from agent.oneshot import Recorder
+from agent.portjob import Outcome, PortJob, PortSetup
 from agent.session import ModuleSession, Refresh
 from agent.sources import Options
 from drivers.i2c_cages import I2cDriver
@@ -242,6 +244,22 @@ def test_one_that_says_so_for_half_an_hour_from_the_start_is_read() -> None:
     met = [cage.refresh() for _ in range(190)]
     assert met[170].values is None
     assert all(each.values is not None and q.TX_POWER in each.values.lanes for each in met[182:])
+
+
+def test_one_that_is_at_work_is_asked_each_period() -> None:
+    """No back-off: it is read with the first poll after its update."""
+    cage = Cage(known=False)
+    cage.status(0x83)
+    setup = PortSetup(port="swp1", bus="i2c-0", source="test", open=lambda: cage.session.memory)
+    job = PortJob(
+        setup, device="leaf", identify=maps.Maps(()).identify, bus_failed=lambda: None, deadline_s=2.0,
+        sleep=lambda _: None,
+    )  # fmt: skip
+    polled = job.poll()
+    assert polled.outcome is Outcome.GOOD
+    (failed,) = polled.events
+    assert isinstance(failed, PollFailed)
+    assert (failed.present, failed.trouble.reason) == (True, "module_busy")
 
 
 def test_a_flat_module_has_no_page_to_be_selected() -> None:
