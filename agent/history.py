@@ -110,11 +110,11 @@ class _Row:
                 by_lane = lanes.get(quantity)
                 if by_lane is None:
                     flat += [math.nan] * len(numbers)
-                    continue
-                if tuple(by_lane) != numbers:
+                elif (*by_lane,) != numbers:
                     return None
-                scaled = [value * scale for value in by_lane.values()]
-                flat += scaled if max(scaled) < _HALF_LIMIT else [min(each, _HALF_LIMIT) for each in scaled]
+                else:
+                    most = _HALF_LIMIT / scale
+                    flat += [_HALF_LIMIT if value >= most else value * scale for value in by_lane.values()]
             elif integer is not None:
                 least, most, none = integer
                 value = values.get(quantity)
@@ -228,7 +228,7 @@ class _Port:
         self.row = _row(())
         self.seen: set[Quantity] = set()
         """Quantities that need no other layout: it has them, or they are not kept."""
-        self.vdm: tuple[VdmSample, ...] = ()
+        self.vdm: Sequence[VdmSample] = ()
         self.errors: float | None = None
         """What `vdm` says of bit errors."""
         self.recent = _Ring(recent, packed=False)
@@ -323,7 +323,7 @@ def _row(shape: Shape) -> _Row:
     return _Row(shape)
 
 
-def _errors(vdm: tuple[VdmSample, ...]) -> float | None:
+def _errors(vdm: Sequence[VdmSample]) -> float | None:
     """The decades of the worst bit errors, where VDM has them."""
     ratios = [each.value for each in vdm if each.observable.startswith("pre_fec_ber_current_")]
     return math.log10(max(*ratios, _ERRORLESS)) if ratios else None

@@ -4,7 +4,7 @@
 turns it into the JSON of the contract, lane by lane and with dBm, where somebody looks.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Literal, NamedTuple, TypedDict
@@ -200,7 +200,7 @@ class Reading:
     """Host lane to its active AppSel; lanes with none are absent."""
     tx_disabled: Mapping[int, bool] = field(default_factory=dict[int, bool])
     thresholds: Mapping[Quantity, Bounds] = field(default_factory=dict[Quantity, Bounds])
-    vdm: tuple[VdmSample, ...] = ()
+    vdm: Sequence[VdmSample] = ()
     coherent: Mapping[str, Stats] = field(default_factory=dict[str, Stats])
     lasers: tuple[Laser, ...] = ()
     tunable: Tunable = field(default_factory=Tunable)

@@ -32,6 +32,7 @@ from agent.model import (
 from agent.quantities import Flag, Quantity
 from agent.registers import Item
 from agent.values import Values
+from agent.vdm import joined
 
 T = TypeVar("T")
 _divide = cast("Callable[[int, int], float]", truediv)
@@ -48,7 +49,8 @@ class Draft:
     def __init__(self) -> None:
         self.values: dict[Quantity, float] = {}
         self.lanes: dict[Quantity, dict[int, float]] = {}
-        self.vdm: list[VdmSample] = []
+        self.vdm: list[Sequence[VdmSample]] = []
+        """Runs of samples."""
         self.coherent: dict[str, Stats] = {}
         self.lasers: list[Laser] = []
         self.tunable: Tunable = {}
@@ -243,7 +245,7 @@ class CompiledPlan:
             data_path_states=paths,
             lane_applications=applications,
             tx_disabled=disabled,
-            vdm=tuple(draft.vdm),
+            vdm=joined(draft.vdm),
             coherent=draft.coherent,
             lasers=tuple(draft.lasers),
             tunable=draft.tunable,

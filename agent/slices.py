@@ -148,7 +148,7 @@ class Cut:
                 found[flag] = LaneFlags(offered, _gathered(mask.active, lanes))
         return found
 
-    def _samples(self, vdm: tuple[VdmSample, ...]) -> tuple[VdmSample, ...]:
+    def _samples(self, vdm: Sequence[VdmSample]) -> Sequence[VdmSample]:
         found: list[VdmSample] = []
         for sample in vdm:
             lanes = self._host if sample.observable.endswith("host_input") else self._media

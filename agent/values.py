@@ -1,6 +1,6 @@
 """What one refresh of a module yields."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from agent.model import Bounds, LaneFlags, Laser, Module, Reading, Stats, Trouble, Tunable, VdmSample
@@ -21,7 +21,7 @@ class Values(NamedTuple):
     data_path_states: Mapping[int, int] = {}
     lane_applications: Mapping[int, int] = {}
     tx_disabled: Mapping[int, bool] = {}
-    vdm: tuple[VdmSample, ...] = ()
+    vdm: Sequence[VdmSample] = ()
     coherent: Mapping[str, Stats] = {}
     lasers: tuple[Laser, ...] = ()
     tunable: Tunable = Tunable()

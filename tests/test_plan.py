@@ -169,7 +169,7 @@ class Twice:
             if block is None:
                 draft.unread.append("vdm")
             else:
-                draft.vdm.append(VdmSample("twice", 1, 1, block[0] * 2, ""))
+                draft.vdm.append([VdmSample("twice", 1, 1, block[0] * 2, "")])
 
 
 def test_parts_get_their_own_bytes() -> None:

@@ -7,6 +7,7 @@ stand side by side in one `Stats`. One media lane: bank 0.
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
+from itertools import chain
 from typing import Final, NamedTuple
 
 from agent import quantities as q
@@ -204,7 +205,7 @@ class CoherentPart:
                 for one in self._measures:
                     found[one.field.name] = _link(one.field, link[one.field.offset - self.spans[0].offset :])
             found |= _fec(media, "") | _fec(host, "host_")
-        for sample in draft.vdm:
+        for sample in chain.from_iterable(draft.vdm):
             measure = _CURRENT.get(sample.observable)
             if measure is not None:
                 value = sample.value * measure.factor.numerator / measure.factor.denominator

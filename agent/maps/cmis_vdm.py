@@ -5,18 +5,21 @@ plan. Statistic observables (min, max, avg, total) are those of an interval that
 """
 
 import struct
+from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import takewhile
+from functools import lru_cache
+from itertools import chain, takewhile
 from typing import Final, NamedTuple
 
 from agent import quantities as q
 from agent.memory import Memory, Span
-from agent.model import Bounds, Trouble, VdmSample
+from agent.model import Bounds, Trouble
 from agent.plan import Draft
 from agent.quantities import BOUNDS, Quantity
 from agent.registers import Bit, Confidence, Field, Kind, read_bounds, scaler
+from agent.vdm import Definitions, VdmSamples
 
 ADVERTISED: Final = Bit(0x01, 142, 6)
 GROUPS: Final = Field("vdm_groups", page=0x2F, offset=128, bits=(0,), width=2, ref="Page 2Fh, byte 128 bits 1-0",
@@ -202,11 +205,7 @@ class _Run(NamedTuple):
 
     unpack: Callable[[bytes], tuple[int, ...]]
     scales: tuple[Callable[[int], float], ...]
-    names: tuple[str, ...]
-    lanes: tuple[int, ...]
-    groups: tuple[int, ...]
-    units: tuple[str, ...]
-    bounds: tuple[Bounds, ...]
+    definitions: Definitions
     flags: tuple[int, ...]
     """Where each one's flags lie on page 2Ch, in nibbles from byte 128."""
     snr: tuple[tuple[int, Quantity, int], ...]
@@ -222,6 +221,7 @@ class VdmPart:
         self._flags: list[int] = []
         """For each run the block with its flags; their first byte counts from byte 128."""
         self._first = 0
+        self._known: dict[tuple[int, ...], Definitions] = {}
         for bank in range(banks):
             mine = [one for one in found if one.lane or not bank]
             for group in sorted({one.group for one in mine}):
@@ -242,16 +242,31 @@ class VdmPart:
 
     def decode(self, blocks: Sequence[bytes | None], draft: Draft) -> None:
         """Every sample with its thresholds and flags; a page that is missing takes nothing else with it."""
+        values = array("d")
+        flags: list[Sequence[tuple[str, ...]]] = []
+        present: list[int] = []
         for at, run in enumerate(self._runs):
             block = blocks[at]
             if block is None:
                 draft.unread.append("vdm")
                 continue
-            values = [scale(word) for scale, word in zip(run.scales, run.unpack(block), strict=True)]
-            flags = _flags(blocks[self._flags[at]] if self._flags else None, run.flags, 2 * self._first)
-            draft.vdm += map(VdmSample, run.names, run.lanes, run.groups, values, run.units, run.bounds, flags)
+            first = len(values)
+            values.extend([scale(word) for scale, word in zip(run.scales, run.unpack(block), strict=True)])
+            flags.append(_flags(blocks[self._flags[at]] if self._flags else None, run.flags, 2 * self._first))
+            present.append(at)
             for position, quantity, lane in run.snr:
-                draft.lanes.setdefault(quantity, {})[lane] = values[position]
+                draft.lanes.setdefault(quantity, {})[lane] = values[first + position]
+        if present:
+            raised = tuple(chain.from_iterable(flags)) if any(map(any, flags)) else _unflagged(len(values))
+            draft.vdm.append(VdmSamples(self._together(tuple(present)), values, raised))
+
+    def _together(self, present: tuple[int, ...]) -> Definitions:
+        """What the samples of these runs are: the same object for all modules of the kind."""
+        known = self._known.get(present)
+        if known is None:
+            columns = zip(*(self._runs[at].definitions for at in present), strict=True)
+            known = self._known[present] = Definitions(*(tuple(chain.from_iterable(each)) for each in columns))
+        return known
 
 
 _FLAG_NAMES: Final = tuple(
@@ -259,9 +274,14 @@ _FLAG_NAMES: Final = tuple(
 )
 
 
+@lru_cache(maxsize=256)
+def _unflagged(count: int) -> tuple[tuple[str, ...], ...]:
+    return ((),) * count
+
+
 def _flags(block: bytes | None, nibbles: tuple[int, ...], first: int) -> Sequence[tuple[str, ...]]:
     if block is None or not any(block):
-        return ((),) * len(nibbles)
+        return _unflagged(len(nibbles))
     return [_FLAG_NAMES[block[at - first >> 1] >> 4 * (at & 1) & 15] for at in nibbles]
 
 
@@ -276,11 +296,13 @@ def _run(found: Sequence[Instance], bank: int) -> tuple[Span, _Run]:
     run = _Run(
         unpack=struct.Struct(">" + layout).unpack,
         scales=scales,
-        names=tuple(one.observable.name for one in found),
-        lanes=lanes,
-        groups=tuple(one.group + 1 for one in found),
-        units=tuple(one.observable.unit for one in found),
-        bounds=tuple(one.bounds for one in found),
+        definitions=Definitions(
+            observables=tuple(one.observable.name for one in found),
+            lanes=lanes,
+            groups=tuple(one.group + 1 for one in found),
+            units=tuple(one.observable.unit for one in found),
+            bounds=tuple(one.bounds for one in found),
+        ),
         flags=tuple(_INSTANCES * one.group + one.index for one in found),
         snr=tuple(
             (at, _LANE_QUANTITIES[one.observable.name], lane)

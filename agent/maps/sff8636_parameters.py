@@ -130,11 +130,13 @@ class Parameters:
             draft.unread.append("vdm")
             return
         raised = blocks[0] if len(blocks) > 1 else None
+        samples: list[VdmSample] = []
         for each, limits in self._listed:
             at = each.value.offset - f.PARAMETER_VALUES.offset
             value = each.kind.convert(int.from_bytes(values[at : at + 2], "big"))
             crossed = () if raised is None else flags(each.number, raised)
-            draft.vdm.append(VdmSample(each.kind.observable, each.lane, 1, value, each.kind.unit, limits, crossed))
+            samples.append(VdmSample(each.kind.observable, each.lane, 1, value, each.kind.unit, limits, crossed))
+        draft.vdm.append(samples)
 
 
 def part(memory: Memory, *, latched: bool) -> tuple[Parameters, ...]:
