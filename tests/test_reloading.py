@@ -273,3 +273,15 @@ async def test_a_switch_that_is_asked_no_more_takes_its_ports_and_neighbours_wit
         # Without an interface nobody asks lldpd.
         await eventually(lambda: peers.of("leaf-17", "Ethernet2") is None)
         assert "Ethernet1" in hub.local.ports
+
+
+async def test_a_reload_opens_its_sources_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A community that others may read is warned of each time that it is read."""
+    (tmp_path / "community").write_text("public")
+    (tmp_path / "community").chmod(0o644)
+    switch = SWITCH + f'community_file = "{tmp_path}/community"\n'
+    async with Scene(tmp_path).running() as scene:
+        scene.write(more=switch)
+        await scene.daemon.reload()
+        await eventually(lambda: "tor" in scene.daemon.hub.devices)
+        assert caplog.text.count("others may read this secret") == 1
