@@ -12,7 +12,7 @@ from typing import Final, Literal, cast
 
 from agent.version import __version__
 
-PACKAGES: Final = ("aiohttp", "aiomqtt", "prometheus-client", "pysnmp", "smbus2")
+PACKAGES: Final = ("h11", "aiomqtt", "prometheus-client", "pysnmp", "smbus2")
 TOOLS: Final = ("prometheus-node-exporter", "prometheus-snmp-exporter", "snmp", "mosquitto",
                 "prometheus", "golang-go", "golang-github-prometheus-client-golang-dev")  # fmt: skip
 

@@ -131,7 +131,7 @@ def hour(url: str) -> dict[str, float]:
 def libraries() -> tuple[Peer, ...]:
     """What the libraries take that both exporters and the config need, imported in an ordinary way and not used."""
     code = (
-        "import asyncio, sqlite3, aiohttp.web, aiomqtt, prometheus_client, pydantic\n"
+        "import asyncio, sqlite3, aiomqtt, h11, prometheus_client, pydantic\n"
         "class Section(pydantic.BaseModel):\n    key: int = 0\nSection()\n"
         "print(next(line for line in open('/proc/self/status') if line.startswith('VmRSS:')).split()[1])"
     )

@@ -8,15 +8,13 @@ import asyncio
 import json
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Final, cast
-
-from aiohttp import web
-from aiohttp.test_utils import make_mocked_request
+from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import quote
 
 from agent import config, document, images, maps
 from agent.errors import BusTimeout, OpticError, ShortRead
@@ -34,8 +32,12 @@ from drivers.snmp.rows import Rows
 from drivers.snmp.security import Community, User, Usm
 from exporters.scrape import accepts_gzip, negotiate
 from exporters.users import _credentials
+from exporters.web.conversation import Conversation, Limits
 from fakes.images import image
 from fakes.products import PRODUCTS
+
+if TYPE_CHECKING:
+    from exporters.http import HttpServer
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 CORPUS: Final = ROOT / "tests" / "corpus"
@@ -143,18 +145,35 @@ def lldp(data: bytes) -> None:
 
 
 def http(data: bytes) -> None:
-    """Headers and query of a request."""
+    """What a client sends, as bytes of a connection; and the same as headers and as what a route takes."""
     text = data.decode("utf-8", "replace")
     negotiate(text)
     accepts_gzip(text)
     _credentials(text)
-    query = "".join(char for char in text if char.isprintable())[:200]
-    for handler, path in _handlers()[len(data) % 6 :][:1]:
-        request = make_mocked_request("GET", "/x", match_info={"port": query, "name": query})
-        request = request.clone(rel_url=f"{path}?target={query}&device={query}&view={query}")
-        request._match_info = {"port": query, "name": query}  # type: ignore[assignment]  # noqa: SLF001 # clone drops it
-        with suppress(web.HTTPException):
-            LOOP.run_until_complete(cast("Any", handler(request)))
+    server = _server()
+    word = quote(data[:200])
+    for path in ("/page/", "/probe?target=", "/api/v1/ports/", "/api/v1/summary?device=", "/sd?"):
+        LOOP.run_until_complete(_talk(server, f"GET {path}{word} HTTP/1.1\r\nHost: x\r\n\r\n".encode()))
+    LOOP.run_until_complete(_talk(server, data))
+
+
+async def _talk(server: "HttpServer", data: bytes) -> None:
+    """Say this on a connection and hear the answer, if there is one; then hang up."""
+    limits = Limits(idle_s=0.001, head_s=0.001, write_s=1.0)
+    wire = Conversation(server.guard, limits, set()).wire
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    with ours:
+        await LOOP.connect_accepted_socket(lambda: wire, theirs)
+        wire.data_received(data + b"\r\n\r\n")
+        await asyncio.wait([wire.task], timeout=0.02)
+        with suppress(BlockingIOError, ConnectionResetError):
+            answer = ours.recv(65_536)
+            if answer and (not answer.startswith(b"HTTP/1.1 ") or b"internal error" in answer):
+                raise AssertionError(answer)
+    _, busy = await asyncio.wait([wire.task], timeout=FOREVER_S)
+    if busy:
+        raise AssertionError("it does not end")
 
 
 def mqtt(data: bytes) -> None:
@@ -184,21 +203,15 @@ class _End(Exception):
     pass
 
 
-def _handlers() -> list[tuple[Callable[[web.Request], Awaitable[object]], str]]:
-    if "handlers" not in _MADE:
+def _server() -> "HttpServer":
+    if "server" not in _MADE:
         from exporters.http import make_server  # noqa: PLC0415
-        from exporters.routes import Routes  # noqa: PLC0415
         from exporters.selfmetrics import SelfMetrics  # noqa: PLC0415
 
         hub = Hub("leaf")
         metrics = SelfMetrics(hub, version="1")
-        server = make_server(hub, config.Prometheus(), profile="full", self_metrics=metrics)
-        routes = Routes(server.services)
-        _MADE["handlers"] = [
-            (routes.page, "/page"), (routes.probe, "/probe"), (routes.port, "/api/v1/ports"),
-            (routes.summary, "/api/v1/summary"), (routes.alerts, "/api/v1/alerts"), (routes.discovery, "/sd"),
-        ]  # fmt: skip
-    return cast("Any", _MADE["handlers"])
+        _MADE["server"] = make_server(hub, config.Prometheus(), profile="full", self_metrics=metrics)
+    return cast("HttpServer", _MADE["server"])
 
 
 def _exporter() -> Any:
@@ -305,7 +318,11 @@ def seeds(target: str) -> list[bytes]:
             text = (ROOT / "systemd" / "opticd.toml").read_bytes()
             return [text, b'[[source]]\ntype = "snmp"\ntargets = ["a=b:1"]\n', b'[[rule]]\nname = "x"\nabove = 1\n']
         case "http":
-            return [b"application/openmetrics-text;q=0.5,*/*;q=0.1", b"gzip;q=0, br", b"Basic YTpi", b"Ethernet0"]
+            return [
+                b"application/openmetrics-text;q=0.5,*/*;q=0.1", b"gzip;q=0, br", b"Basic YTpi", b"Ethernet0",
+                b"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip",
+                b"POST /-/reload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0",
+            ]  # fmt: skip
         case _:
             return [b"opticd/leaf/statusoffline0000000", b"opticd/leaf/alert/x{}{}{}{}{}{}{}{}"]
 

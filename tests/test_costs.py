@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # ---- imports and sharing --------------------------------------------------------------------------------------
 
 NEVER = {
-    "aiohttp.client", "aiohttp.connector", "aiohttp.cookiejar", "amqtt", "bcrypt", "cryptography", "drivers.snmp",
+    "aiohttp", "amqtt", "bcrypt", "cryptography", "drivers.snmp",
     "fakes", "multiprocessing", "pyroute2", "pysnmp", "redis", "rich", "serial", "unittest", "yaml",
 }  # fmt: skip
 """Packages that a daemon with one EEPROM file and both exporters has no use for."""
@@ -51,7 +51,7 @@ def with_parents(names: Iterable[str]) -> set[str]:
 def test_the_version_is_said_without_the_daemon() -> None:
     program = "import contextlib\nfrom agent.cli import main\nwith contextlib.suppress(SystemExit):\n    main()"
     names = imported(program, "--version")
-    assert not names & {"asyncio", "pydantic", "aiohttp", "ssl", "agent.app", "agent.model", "tomllib", "logging"}
+    assert not names & {"asyncio", "pydantic", "h11", "ssl", "agent.app", "agent.model", "tomllib", "logging"}
     assert {name for name in names if name.split(".")[0] in {"agent", "drivers", "exporters", "fakes"}} <= {
         "agent",
         "agent.cli",
@@ -94,20 +94,8 @@ def test_an_idle_daemon_imports_what_it_uses(tmp_path: Path) -> None:
         '[exporter.prometheus]\nlisten = "127.0.0.1:0"\n[exporter.mqtt]\nurl = "mqtt://127.0.0.1:9"\n'
     )
     names = imported(IDLE, str(file))
-    assert {"exporters.http", "exporters.mqtt", "aiohttp.web", "drivers.sysfs"} <= names
+    assert {"exporters.http", "exporters.mqtt", "h11", "drivers.sysfs"} <= names
     assert not with_parents(names) & NEVER
-
-
-def test_a_package_that_was_deferred_is_all_there_for_who_asks() -> None:
-    program = (
-        "import exporters.http, sys\nassert 'aiohttp.client' not in sys.modules\n"
-        "import aiohttp\nfrom aiohttp import ClientSession, web\n"
-        "assert aiohttp.web is web and issubclass(ClientSession, object)\n"
-        "assert not hasattr(aiohttp, 'no_such_name')\n"
-        "from importlib.metadata import version\n"
-        "assert aiohttp.__all__ and aiohttp.__version__ == version('aiohttp')"
-    )
-    assert "aiohttp.client" in imported(program)
 
 
 def session_of(product: str, serial: str) -> ModuleSession:

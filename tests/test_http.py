@@ -13,8 +13,6 @@ from typing import cast
 
 import aiohttp
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import make_mocked_request
 from prometheus_client.parser import text_string_to_metric_families
 
 from agent import quantities as q
@@ -445,8 +443,8 @@ async def raw(server: Served, request: bytes) -> bytes:
         (b"nonsense\r\n\r\n", b" 400 "),
         (b"GET / HTTP/1.1\r\n\r\n", b" 400 "),
         (b"GET /metrics HTTP/1.0\r\n\r\n", b" 200 "),
-        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", b" 400 "),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 9000 + b"\r\n\r\n", b" 400 "),
+        (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", b" 431 "),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000 + b"\r\n\r\n", b" 431 "),
         (b"GET / HTTP/1.1\r\nHost: x\r\nX-\xff: \x00\r\n\r\n", b" 400 "),
         (b"POST /-/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n", b" 403 "),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b" 400 "),
@@ -462,7 +460,7 @@ async def test_malformed_and_oversized_requests(served: Served, request_: bytes,
 async def test_a_reader_of_one_byte_a_second_delays_nobody_and_holds_little(
     served: Served, client: aiohttp.ClientSession
 ) -> None:
-    for moment in Switch(ports=300).readings(1.0):
+    for moment in Switch(ports=700).readings(1.0):  # more than the kernel takes for a client that does not read
         served.hub.publish(moment)
     slow = socket.create_connection(served.server.addresses[0])
     slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -475,24 +473,9 @@ async def test_a_reader_of_one_byte_a_second_delays_nobody_and_holds_little(
         assert (status, len(text) > 1_000_000) == (200, True)
         assert loop.time() - began < 2.0
         await asyncio.sleep(0.5)
-    transports = [cast("asyncio.Transport", each.transport) for each in served.server.connections()]
-    held = sum(transport.get_write_buffer_size() for transport in transports)
-    assert held < 400_000  # of 2.7 MB: what is not written yet is shared, not copied
+    held = sum(transport.get_write_buffer_size() for transport in served.server.connections)
+    assert 0 < held <= 65_536  # of 6 MB: what is not written yet is shared, not copied
     slow.close()
-
-
-async def test_a_scraper_that_gives_up_before_its_answer_is_no_error_of_ours(
-    served: Served, caplog: pytest.LogCaptureFixture
-) -> None:
-    """As Prometheus does when its timeout is over while the machine is busy."""
-
-    async def answer(request: web.Request) -> web.StreamResponse:
-        raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
-
-    # What aiohttp does not report, it ends quietly.
-    with pytest.raises(ConnectionResetError):
-        await served.server._guard(make_mocked_request("GET", "/metrics"), answer)
-    assert caplog.records == []
 
 
 async def test_200_scrapers_at_once_are_all_served(served: Served) -> None:
@@ -558,7 +541,7 @@ async def test_an_answer_that_is_not_read_costs_its_connection(served: Served) -
     slow.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
     async with asyncio.timeout(5):
         for there in (True, False):  # until it is there, and until it is cut
-            while bool(server.connections()) != there:  # noqa: ASYNC110  # it happens on a socket
+            while bool(server.connections) != there:  # noqa: ASYNC110  # it happens on a socket
                 await asyncio.sleep(0.05)
     slow.close()
     await server.stop()
@@ -646,13 +629,11 @@ async def test_link_events_reach_the_summary(served: Served, client: aiohttp.Cli
 
 
 async def test_the_paths_that_are_walked_are_all_there_are(served: Served) -> None:
-    runner = served.server._runner
-    assert runner is not None
-    known = {resource.canonical for resource in runner.app.router.resources()}
+    known = {path for _, path in served.server.router.routes}
     walked = {path.partition("?")[0] for path in ROUTES}
     assert known == {
         "/-/reload",
-        *(re.sub(r"^/page/.+", "/page/{name}", re.sub(r"(/ports)/.+", r"\1/{port}", path)) for path in walked),
+        *(re.sub(r"^/page/.+", "/page/{name}", re.sub(r"(/ports)/.+", r"\1/{name}", path)) for path in walked),
     }
 
 

@@ -71,5 +71,5 @@ def log_to_stderr(*, debug: bool, quiet: bool = False) -> None:
     logging.basicConfig(
         level=logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO, handlers=[handler]
     )
-    for noisy in ("asyncio", "aiohttp.access", "aiomqtt", "mqtt"):
+    for noisy in ("asyncio", "aiomqtt", "mqtt"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

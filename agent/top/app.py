@@ -10,10 +10,10 @@ from typing import Final
 
 from rich.console import Console
 from rich.text import Text
-from yarl import URL
 
 from agent.errors import OpticError
 from agent.top import lists
+from agent.top.client import Address
 from agent.top.columns import STATE, arranged, chosen
 from agent.top.feed import Feed
 from agent.top.keys import Keys
@@ -31,12 +31,12 @@ _FRAME_S: Final = 0.1
 class Top:
     """The running program: keyboard, daemon and clock each cause a new picture."""
 
-    def __init__(self, url: URL, terminal: Terminal, *, signs: Signs) -> None:
+    def __init__(self, url: Address, terminal: Terminal, *, signs: Signs) -> None:
         self._terminal = terminal
         self._dirty = asyncio.Event()
         store = Store(monotonic=time.monotonic, on_change=self._dirty.set)
         self._feed = Feed(url, store)
-        address = str(url.with_user(None)).rstrip("/")
+        address = str(url)
         self._view = View(store, address, signs=signs, watch=self._feed.watch)
         self._keys = Keys()
         self._end = asyncio.Event()
@@ -134,7 +134,7 @@ def signs_of(encoding: str | None) -> Signs:
     return UNICODE if (encoding or "").lower().replace("-", "") == "utf8" else Signs()
 
 
-async def snapshot(url: URL, *, width: int, signs: Signs) -> list[Text]:
+async def snapshot(url: Address, *, width: int, signs: Signs) -> list[Text]:
     """The table of all ports and the alerts, once. Raises OpticError."""
     store = Store(monotonic=time.monotonic)
     await Feed(url, store).snapshot()

@@ -4,15 +4,18 @@ import asyncio
 import contextlib
 import netrc
 import os
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Final, NamedTuple, TypeVar
 
-import aiohttp
+import h11
 from pydantic import TypeAdapter, ValidationError
-from yarl import URL
 
 from agent.errors import ConfigError, OpticError
+from agent.top import client
+from agent.top.client import Address, Answer
 from agent.top.documents import ALERTS, PORT, ROWS, Alert, Forgotten, Key, Port, Row
 from agent.top.store import Store
 
@@ -67,50 +70,45 @@ class EventParser:
             raise Lost("its events have no end: is this opticd?")
 
 
-def parse_url(text: str) -> URL:
+def parse_url(text: str) -> Address:
     """The address of a daemon; `HOST:PORT` is `http://HOST:PORT`. Raises ConfigError."""
-    url = None
-    with contextlib.suppress(ValueError):
-        url = URL(text if "://" in text else f"http://{text}")
-    if url is None or url.scheme not in ("http", "https") or not url.host:
+    try:
+        return client.parse(text if "://" in text else f"http://{text}")
+    except ValueError as exc:
         hint = "HOST:PORT, http://HOST:PORT or https://HOST:PORT"
-        raise ConfigError(f"{text!r} is no address of a daemon", hint=hint)
-    return url
+        raise ConfigError(f"{text!r} is no address of a daemon", hint=hint) from exc
 
 
 class Feed:
     """One daemon. `run` follows it, `watch` chooses the port whose readings are wanted in full."""
 
-    def __init__(self, url: URL, store: Store) -> None:
-        self._url = url
+    def __init__(self, url: Address, store: Store) -> None:
+        self._url = _with_credentials(url)
         self._store = store
         self._watching: asyncio.Task[None] | None = None
         self._refetch = asyncio.Event()
-        self._session: aiohttp.ClientSession | None = None
         self._was_there = False
 
     async def run(self) -> None:
         """Follow until cancelled. Raises Lost when the daemon is not there at the beginning."""
-        async with aiohttp.ClientSession(auth=_credentials(self._url)) as self._session:
-            try:
-                for wait_s in self._waits():
-                    try:
-                        await self._follow()
-                    except OpticError as exc:
-                        if not self._was_there:
-                            raise
-                        self._store.away(str(exc))
-                    await asyncio.sleep(wait_s)
-            finally:
-                self.watch(None)
+        try:
+            for wait_s in self._waits():
+                try:
+                    await self._follow()
+                except OpticError as exc:
+                    if not self._was_there:
+                        raise
+                    self._store.away(str(exc))
+                await asyncio.sleep(wait_s)
+        finally:
+            self.watch(None)
 
     async def snapshot(self) -> None:
         """Ask once. Raises Lost."""
-        async with aiohttp.ClientSession(auth=_credentials(self._url)) as self._session:
-            rows = await self._get(ROWS, "api/v1/summary")
-            self._store.take_rows(rows, everything=True)
-            alerts = await self._get(ALERTS, "api/v1/alerts")
-            self._store.take_alerts(alerts)
+        rows = await self._get(ROWS, "api/v1/summary")
+        self._store.take_rows(rows, everything=True)
+        alerts = await self._get(ALERTS, "api/v1/alerts")
+        self._store.take_alerts(alerts)
 
     def watch(self, key: Key | None) -> None:
         """Fetch and follow this port from now on; None: no port."""
@@ -189,79 +187,69 @@ class Feed:
 
     async def _get(self, kind: TypeAdapter[T_], path: str, **query: str) -> T_:
         with _told(self._url):
-            limits = aiohttp.ClientTimeout(total=ANSWER_S)
-            async with self._open(path, query, limits) as response:
-                return kind.validate_json(await response.read())
+            async with asyncio.timeout(ANSWER_S), self._open(path, query) as answer:
+                return kind.validate_json(await answer.body())
 
     @asynccontextmanager
     async def _stream(self, **query: str) -> AsyncGenerator[AsyncIterator[Event]]:
         with _told(self._url):
-            limits = aiohttp.ClientTimeout(total=None, connect=ANSWER_S, sock_read=SILENCE_S)
-            async with self._open("api/v1/events", query, limits) as response:
-                if response.content_type != "text/event-stream":
+            async with self._open("api/v1/events", query) as answer:
+                if answer.content_type != "text/event-stream":
                     raise Lost("it sends no events", hint="is this the address of opticd?")
-                yield _events(response)
+                yield _events(answer)
 
     @asynccontextmanager
-    async def _open(
-        self, path: str, query: dict[str, str], limits: aiohttp.ClientTimeout
-    ) -> AsyncGenerator[aiohttp.ClientResponse]:
-        assert self._session is not None
-        url = self._url.joinpath(*path.split("/")).with_query(query)
-        async with self._session.get(url, timeout=limits) as response:
-            if response.status == 401:
+    async def _open(self, path: str, query: dict[str, str]) -> AsyncGenerator[Answer]:
+        async with client.get(self._url, path, query, connect_s=ANSWER_S, silence_s=SILENCE_S) as answer:
+            if answer.status == 401:
                 raise Lost(
                     "it wants a user and password", hint="http://USER:PASSWORD@HOST:PORT, or a line in ~/.netrc"
                 )
-            if response.status != 200:
-                raise Lost(f"HTTP status {response.status}", hint="is this the address of opticd?")
-            yield response
+            if answer.status != 200:
+                raise Lost(f"HTTP status {answer.status}", hint="is this the address of opticd?")
+            yield answer
 
 
 def _standing(row: Row) -> tuple[object, ...]:
     return row.level, row.link, row.flaps, row.alerts, row.swaps, row.why
 
 
-async def _events(response: aiohttp.ClientResponse) -> AsyncIterator[Event]:
+async def _events(answer: Answer) -> AsyncIterator[Event]:
     parser = EventParser()
-    async for chunk in response.content.iter_any():
-        for event in parser.feed(chunk):
+    async for piece in answer.pieces():
+        for event in parser.feed(piece):
             yield event
 
 
 @contextlib.contextmanager
-def _told(url: URL) -> Generator[None]:
+def _told(url: Address) -> Generator[None]:
     """Whatever goes wrong between here and the daemon, as Lost."""
-    where = str(url.with_user(None)).rstrip("/")
     try:
         yield
     except Lost as exc:
-        if str(exc).startswith(where):
+        if str(exc).startswith(str(url)):
             raise
-        raise Lost(f"{where}: {exc}", hint=exc.hint) from exc
-    except aiohttp.ClientConnectorCertificateError as exc:
-        raise Lost(
-            f"{where}: {exc.certificate_error}", hint="SSL_CERT_FILE names the certificates to be trusted"
-        ) from exc
-    except aiohttp.ClientConnectorError as exc:
-        number = exc.os_error.errno or 0  # of names that do not resolve it is negative, with a text of its own
-        why = os.strerror(number) if number > 0 else exc.os_error.strerror or "cannot be reached"
-        raise Lost(f"{where}: {why}", hint="does opticd run there? `opticd demo` needs no hardware") from exc
+        raise Lost(f"{url}: {exc}", hint=exc.hint) from exc
+    except ssl.SSLCertVerificationError as exc:
+        raise Lost(f"{url}: {exc}", hint="SSL_CERT_FILE names the certificates to be trusted") from exc
     except TimeoutError as exc:
-        raise Lost(f"{where}: no answer") from exc
-    except (aiohttp.ClientError, OSError) as exc:
-        raise Lost(f"{where}: {str(exc) or type(exc).__name__}") from exc
+        raise Lost(f"{url}: no answer") from exc
+    except (h11.RemoteProtocolError, ssl.SSLError) as exc:
+        raise Lost(f"{url}: {str(exc) or type(exc).__name__}", hint="is this the address of opticd?") from exc
+    except OSError as exc:
+        number = exc.errno or 0  # of names that do not resolve it is negative, with a text of its own
+        why = os.strerror(number) if number > 0 else exc.strerror or "cannot be reached"
+        raise Lost(f"{url}: {why}", hint="does opticd run there? `opticd demo` needs no hardware") from exc
     except ValidationError as exc:
         first = exc.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise Lost(f"{where}: not what opticd says ({place}: {first['msg']})") from exc
+        raise Lost(f"{url}: not what opticd says ({place}: {first['msg']})") from exc
 
 
-def _credentials(url: URL) -> aiohttp.BasicAuth | None:
-    """User and password of ~/.netrc, unless the address has them; a file that cannot be read counts as none."""
-    if url.user is not None or url.host is None:
-        return None
-    with contextlib.suppress(OSError, netrc.NetrcParseError):
-        if found := netrc.netrc().authenticators(url.host):
-            return aiohttp.BasicAuth(found[0], found[2])
-    return None
+def _with_credentials(url: Address) -> Address:
+    """With user and password of ~/.netrc, unless it has them; a file that cannot be read counts as none."""
+    if not url.user:
+        with contextlib.suppress(OSError, netrc.NetrcParseError):
+            if found := netrc.netrc().authenticators(url.host):
+                return replace(url, user=found[0], password=found[2])
+    return url
