@@ -10,6 +10,7 @@ a bug and leaves `run` as the exception that it is.
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -28,6 +29,10 @@ __all__ = ["Poller", "PollerOptions", "PortSetup"]
 
 STOP_S: Final = 1.5
 """How long the end may wait for the threads."""
+IN_STEP: Final = 4
+"""So many buses begin their polls at the same moment. All of them at once wait for each other more often than for
+their wires, and each alone wakes the event loop up for itself.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +145,11 @@ class Poller:
         groups: dict[str, list[PortSetup]] = {}
         for setup in self._setups:
             groups.setdefault(setup.bus, []).append(setup)
-        for name, setups in groups.items():
+        steps = math.ceil(len(groups) / IN_STEP)
+        for number, (name, setups) in enumerate(groups.items()):
             bus = self._buses[name] = BusLoop(name, self, share=self.options.bus_share)
             for place, setup in enumerate(setups):
-                # Spread over the period on each bus, at the same moments on all: 32 polls cost one waking up.
-                phase = place / len(setups)
+                phase = (place + number % steps / steps) / len(setups)  # spread over the period
                 slot = Slot.begin(period_s=setup.interval_s, start=start, phase=phase)
                 job = PortJob(
                     setup,

@@ -188,6 +188,8 @@ class Hub:
             port.present = port.up = True
             port.last_success = event.time
             port.reading = event
+        elif isinstance(event, PollTiming):
+            pass  # beside every reading, so asked for second: nothing to remember
         elif isinstance(event, PollFailed):
             port = self.device(event.device).port(event.port)
             port.present = event.present

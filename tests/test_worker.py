@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from agent.errors import BusHung, Busy, ModuleAbsent
-from agent.worker import QUEUE_LIMIT, WorkerPool
+from agent.worker import LINGER_S, QUEUE_LIMIT, WorkerPool
 
 
 @asynccontextmanager
@@ -73,6 +73,29 @@ async def test_one_crossing_a_job_at_most() -> None:
         for _ in range(50):
             await pool.worker("3").run(lambda: None)
         assert pool.crossing.count <= 50
+
+
+async def test_what_nobody_waits_for_is_fetched_together_and_rings_when_it_comes_late() -> None:
+    landed: list[str] = []
+    late = threading.Event()
+
+    def done(result: str, _error: BaseException | None) -> None:
+        landed.append(result)
+
+    async with pool_of() as pool:
+        before = pool.crossing.count
+        for bus in "abcd":
+            pool.worker(bus).submit(lambda bus=bus: bus, done, hurry=False)  # type: ignore[misc]
+        pool.worker("e").submit(lambda: late.wait(5.0) and "e", done, hurry=False)
+        async with asyncio.timeout(5):
+            while len(landed) < 4:  # noqa: ASYNC110  # threads do it
+                await asyncio.sleep(0.001)
+        assert pool.crossing.count - before <= 2  # one look, two where a thread got no processor in time
+        await asyncio.sleep(3 * LINGER_S)  # no look is due any more: the last one has to ring
+        late.set()
+        async with asyncio.timeout(5):
+            while landed[4:] != ["e"]:  # noqa: ASYNC110  # as above
+                await asyncio.sleep(0.001)
 
 
 async def test_a_hung_job_gives_its_thread_up_and_a_spare_does_the_rest() -> None:
