@@ -198,16 +198,13 @@ class Daemon:
             self_metrics=metrics,
             alerts=self.book,
             history=self.history,
-            ready=self._is_ready,
+            ready=lambda: self._readers.ready,
             reload=self.reload,
             monotonic=self._clock.monotonic,
         )
         await server.start()
         stack.push_async_callback(server.stop)
         self.addresses = server.addresses
-
-    def _is_ready(self) -> bool:
-        return self.poller is not None and self.poller.ready.is_set()
 
     def _exhausted(self, bus: str) -> None:
         _log.critical(

@@ -59,6 +59,8 @@ class Wanted:
     """What is not done as the config says, for the log."""
     asked: list[Callable[[], set[str]]] = field(default_factory=list[Callable[[], set[str]]])
     """For each source that asks other devices: their names, as they are now."""
+    remote: list[Callable[[], set[str]]] = field(default_factory=list[Callable[[], set[str]]])
+    """For each source that polls by itself: the names by which it tells its health, as they are now."""
 
     def sources(self) -> set[str]:
         """What is polled here, by the names of sources."""
@@ -98,11 +100,14 @@ def open_all(config: Config, *, clock: Clock = HOST) -> Wanted:
             switches = Switches(section)
             wanted.others.append(switches.run)
             wanted.asked.append(partial(_names, switches))
+            wanted.remote.append(partial(_healths, switches))
         elif isinstance(section, SonicSource):
             from drivers.sonic import SonicSource as Switch
 
             interval_s = section.poll_interval or config.agent.poll_interval
-            wanted.others.append(Switch(section, interval_s=interval_s).run)
+            switch = Switch(section, interval_s=interval_s)
+            wanted.others.append(switch.run)
+            wanted.remote.append(partial(set[str], (switch.name,)))
         else:
             _open_cages(wanted, registry, config, section)
     _share_engines(wanted, config)
@@ -112,6 +117,10 @@ def open_all(config: Config, *, clock: Clock = HOST) -> Wanted:
 
 def _names(switches: "Switches") -> set[str]:
     return {target.name for target in switches.targets}
+
+
+def _healths(switches: "Switches") -> set[str]:
+    return {f"snmp:{name}" for name in _names(switches)}
 
 
 def _open_cages(wanted: Wanted, registry: Registry, config: Config, section: ModuleSection) -> None:

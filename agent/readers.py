@@ -53,12 +53,23 @@ class Readers:
         self._on_started = on_started
         self._on_exhausted = on_exhausted
         self._interfaces_changed = asyncio.Event()
+        self._remote: list[Callable[[], set[str]]] = []
+        self._tried: set[str] = set()
+        """Sources that told of their health."""
         hub.subscribe(LinkEvent, self._on_link)
+        hub.subscribe(SourceHealth, self._on_health)
 
     @property
     def config(self) -> Config:
         """The config of now."""
         return self._reloader.config
+
+    @property
+    def ready(self) -> bool:
+        """Whether each port was polled once, and each device over a network answered or failed once."""
+        if self.poller is None or not self.poller.ready.is_set():
+            return False
+        return all(names() <= self._tried for names in self._remote)
 
     async def run(self) -> None:
         """Read what the config asks for; a reload puts another group of tasks in its place."""
@@ -82,6 +93,7 @@ class Readers:
                 on_exhausted=self._on_exhausted,
                 engines=wanted.engines,
             )
+            self._remote = wanted.remote
             self._book.use_engines(wanted.engines)
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self.poller.run(), name="poller")]
@@ -190,3 +202,6 @@ class Readers:
         pause_s = self.config.agent.pause_after_link_change
         if pause_s and self.poller is not None and event.device == self._hub.local.device:
             self.poller.hold(event.port, pause_s)
+
+    def _on_health(self, health: SourceHealth) -> None:
+        self._tried.add(health.source)

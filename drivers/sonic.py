@@ -173,6 +173,7 @@ class SonicSource:
     """The switch that opticd runs on (or whose Redis it reaches), as the local device."""
 
     def __init__(self, section: Section, *, interval_s: float) -> None:
+        self.name = f"sonic:{section.redis or 'local'}"
         self._address = section.redis
         self._interval_s = interval_s
         self._modules: dict[str, Module | None] = {}
@@ -182,7 +183,7 @@ class SonicSource:
 
     async def run(self, hub: Hub, links: Links) -> None:
         """Follow the switch until cancelled; a Redis that is away is tried again, less and less often."""
-        name = f"sonic:{self._address or 'local'}"
+        name = self.name
         while True:
             databases = Databases(self._address)
             try:

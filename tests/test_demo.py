@@ -123,6 +123,7 @@ def test_a_switch_over_snmp_is_a_device_of_its_own(demo: Demo) -> None:
     up = b'\nopticd_source_up{source="snmp:demo-switch"} 1.0\n'
     _wait(lambda: up in demo.get("metrics"), 30)
     assert demo.get("metrics").count(b"\nxcvr_up{") == 32
+    _wait(lambda: b"\nxcvr_rx_power_dbm{" in demo.get("probe?target=demo-switch"), 10)  # at once, not in a minute
 
 
 def test_it_ends_cleanly_and_says_so(demo: Demo) -> None:

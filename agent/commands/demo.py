@@ -22,8 +22,6 @@ _COLOURS: Final = {"critical": "\033[1;31m", "warning": "\033[33m", "info": "\03
 _PLAIN: Final = "\033[0m"
 _SWITCH: Final = "demo-switch"
 _NO_BROKER: Final = "none, so no MQTT: name one with --mqtt URL, or install the extra `demo` (scripts/demo does)"
-_SWITCH_BOOT_S: Final = 60.0
-"""So long the second switch has no optics: then one sees it being discovered."""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -40,7 +38,7 @@ async def _demo(arguments: argparse.Namespace) -> int:
         loop.add_signal_handler(number, this.cancel)  # until the daemon has its own
     async with AsyncExitStack() as stack:
         try:
-            switch = await stack.enter_async_context(switch_process(_SWITCH_BOOT_S))
+            switch = await stack.enter_async_context(switch_process(0.0))
             url: str | None = arguments.mqtt
             if url is None and broker.available():
                 url = await stack.enter_async_context(broker.embedded_broker())
@@ -83,7 +81,7 @@ def _started(daemon: app.Daemon, url: str | None, arguments: argparse.Namespace)
     print(f"  metrics  {page}metrics")
     print(f"  terminal opticd top {page}")
     print(f"  broker   {_NO_BROKER if url is None else url + _subscribe(url)}")
-    print(f"  switch   {page}probe?target={_SWITCH}, a device asked over SNMP; its optics come up in a minute")
+    print(f"  switch   {page}probe?target={_SWITCH}, a device asked over SNMP")
     print("Alerts follow, a line each; Ctrl-C ends it.", flush=True)
 
 
