@@ -35,6 +35,7 @@ from exporters.users import _credentials
 from exporters.web.conversation import Conversation, Limits
 from fakes.images import image
 from fakes.products import PRODUCTS
+from scripts import fuzz_traps
 
 if TYPE_CHECKING:
     from exporters.http import HttpServer
@@ -272,6 +273,7 @@ def settings(data: bytes) -> None:
 TARGETS: Final[dict[str, Target]] = {
     "registers": registers, "images": saved, "snmp": snmp, "netlink": links, "ethtool": ethtool, "serial": serial,
     "lldp": lldp, "config": settings, "http": http, "mqtt": mqtt,
+    "traps": fuzz_traps.trap,
 }  # fmt: skip
 
 
@@ -323,6 +325,8 @@ def seeds(target: str) -> list[bytes]:
                 b"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip",
                 b"POST /-/reload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0",
             ]  # fmt: skip
+        case "traps":
+            return fuzz_traps.seeds()
         case _:
             return [b"opticd/leaf/statusoffline0000000", b"opticd/leaf/alert/x{}{}{}{}{}{}{}{}"]
 

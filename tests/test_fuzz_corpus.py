@@ -10,7 +10,7 @@ import pytest
 from scripts import fuzz_targets
 from scripts.fuzz_targets import CORPUS, TARGETS
 
-NAMED = {"registers", "snmp", "netlink", "serial", "images", "config", "http", "mqtt", "lldp"}
+NAMED = {"registers", "snmp", "netlink", "serial", "images", "config", "http", "mqtt", "lldp", "traps"}
 """Parsers of bytes from outside, by the word for each."""
 MOST_BYTES = 500_000
 
