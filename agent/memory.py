@@ -77,7 +77,9 @@ class Memory:
         return self._pages[key][offset] if known else None
 
     def __contains__(self, span: Span) -> bool:
-        return self.get(span) is not None
+        offset, length, page, bank, i2c = span
+        mask = (1 << length) - 1
+        return offset + length <= PAGE_SIZE and self._known.get((i2c, bank, page), 0) >> offset & mask == mask
 
     def drop(self, span: Span) -> None:
         """Forget what is known of `span`."""

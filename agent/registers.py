@@ -189,13 +189,14 @@ class Field:
 
     def text(self, data: bytes) -> str:
         """The characters of an ASCII field, without padding and without what cannot be printed."""
-        return "".join(chr(byte) for byte in data if 32 <= byte < 127).strip()
+        return data.translate(None, _NOT_PRINTABLE).decode("ascii").strip()
 
     def encode_text(self, text: str) -> bytes:
         """An ASCII field, padded with spaces."""
         return text.encode("ascii")[: self.length].ljust(self.length)
 
 
+_NOT_PRINTABLE: Final = bytes((*range(32), *range(127, 256)))
 _F16: Final = tuple(Fraction(10) ** (exponent - 24) for exponent in range(32))
 
 

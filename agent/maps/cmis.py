@@ -26,10 +26,10 @@ from agent.maps import (
 )
 from agent.maps import cmis_fields as f
 from agent.maps.cmis_lanes import Lanes, applications, lanes
-from agent.maps.cmis_module import add_lanes, identity
+from agent.maps.cmis_module import add_identity, add_lanes, add_names, facts
 from agent.maps.quirks import CustomObservable, Effects, Quirk, Replacement, builtin, effects
 from agent.memory import Memory, Span
-from agent.model import Application, Bounds, Module, Trouble
+from agent.model import Bounds, Module, Trouble
 from agent.plan import CompiledPlan, Part, compile_plan
 from agent.quantities import Quantity
 from agent.registers import Field, Item, Kind, checksum, offered, place, read_bounds
@@ -48,7 +48,8 @@ _ASKED_MOST: Final = 256
 _NATURE: Final = ((0, 3), (42, 118), (128, 129), (200, 222))
 """Bytes of lower memory and page 00h that say what a module is, and not which one or how it does."""
 _SERIAL_NUMBER: Final = f.SERIAL_NUMBER.span()
-_IDENTITY: Final = Span(128, 128, 0x00)
+_QUIRKS_GO_BY: Final = (f.VENDOR_NAME.span(), f.PART_NUMBER.span(), f.ACTIVE_FIRMWARE.span())
+"""Beside the identifier and the media technology."""
 _MIRRORS: Final = {0xB0: (0xB4, 0xB5), 0xAF: (0xB3, 0xB4)}
 """Where an engine shows lower memory of its laser source, and where then pages 1Ah and 1Bh are."""
 
@@ -62,7 +63,7 @@ class CmisMap:
         self._own_quirks = tuple(quirks)
         self._known: dict[object, _Chosen] = {}
         self._lock = threading.Lock()
-        self._asked: dict[object, frozenset[str]] = {}
+        self._asked: dict[object, Effects] = {}
 
     def missing(self, memory: Memory) -> tuple[Span, ...]:
         """Lower memory first; it says whether there are pages, page 01h which, and these how much of them."""
@@ -87,25 +88,24 @@ class CmisMap:
         yield from cmis_tunable.static_spans(memory)
         if cmis_lasers.external(memory, identifier):
             yield cmis_lasers.static_span()
-        pages = self._vendor_pages(memory, identifier)
+        pages = self._effects(memory, identifier).pages
         if "linear" in pages:
             yield cmis_linear.CAPABILITY
         if "lasers" in pages:
             yield from _laser_pages(memory)
 
-    def _vendor_pages(self, memory: Memory, identifier: int) -> frozenset[str]:
-        """What the quirk data says of pages: each round of an identification asks, the first works it out."""
-        key = (memory.get(_IDENTITY), memory.get(f.ACTIVE_FIRMWARE.span()), identifier)
-        pages = self._asked.get(key)
-        if pages is None:
+    def _effects(self, memory: Memory, identifier: int) -> Effects:
+        """What the quirk data says: each step of an identification asks, once a kind it is worked out."""
+        technology = memory.byte(f.MEDIA_TECHNOLOGY.offset)
+        key = (identifier, technology, *map(memory.get, _QUIRKS_GO_BY))
+        found = self._asked.get(key)
+        if found is None:
             if len(self._asked) >= _ASKED_MOST:
                 self._asked.clear()
-            pages = self._asked[key] = self._effects(memory, identity(memory, identifier, [])).pages
-        return pages
-
-    def _effects(self, memory: Memory, module: Module) -> Effects:
-        technology = memory.byte(f.MEDIA_TECHNOLOGY.offset)
-        return effects((*builtin(), *self._own_quirks), module, technology)
+            module = Module(identifier=identifier)
+            add_names(module, memory)
+            found = self._asked[key] = effects((*builtin(), *self._own_quirks), module, technology)
+        return found
 
     def work_status(self, memory: Memory) -> Span | None:
         """See `agent.maps.api.TellsWork`."""
@@ -123,18 +123,14 @@ class CmisMap:
             raise DecodeError("byte 0, the identifier of the module, was not read")
         model = memory.byte(f.FLAT.offset)
         flat = model is None or bool(model >> 7)
-        used = applications(memory)
-        module = identity(memory, identifier, used)
+        chosen = self._choose(memory, identifier, self._effects(memory, identifier), flat=flat)
+        module = chosen.facts.copy()
+        add_identity(module, memory)
         wrong = _checksums(memory, module, flat=flat)
-        chosen = self._choose(memory, identifier, used, self._effects(memory, module), flat=flat)
-        if chosen.reached is not None:
-            add_lanes(module, chosen.reached, chosen.banks)
         banks = max(chosen.banks, (chosen.laser_count + 7) // 8, cmis_applications.blocks(memory))
         return CmisDescription(module=module, flat=flat, banks=banks, chosen=chosen, wrong=wrong)
 
-    def _choose(
-        self, memory: Memory, identifier: int, used: list[Application], found: Effects, *, flat: bool
-    ) -> "_Chosen":
+    def _choose(self, memory: Memory, identifier: int, found: Effects, *, flat: bool) -> "_Chosen":
         """What the module has; modules that differ in their identity alone share it, and its compiled plans."""
         key = (identifier, found.names, _signature(memory))
         with self._lock:
@@ -145,8 +141,11 @@ class CmisMap:
         chosen = _Chosen(memory, found)
         external = cmis_lasers.external(memory, identifier)
         chosen.banks = 1 if flat else _banks(memory, identifier, chosen)
+        used = applications(memory)
         reached = lanes(memory, used, identifier, chosen.banks)
-        chosen.reached = None if external else reached
+        chosen.facts = facts(memory, identifier, used)
+        if not external:
+            add_lanes(chosen.facts, reached, chosen.banks)
         if not flat:
             chosen.monitors()
             if not external:
@@ -236,7 +235,8 @@ class _Chosen:
     slow_unread: list[str] = field(default_factory=list[str])
     laser_count: int = 0
     banks: int = 1
-    reached: Lanes | None = None
+    facts: Module = field(default_factory=Module)
+    """What the module is, but for what is its own."""
     plans: dict[tuple[bool, bool], CompiledPlan] = field(default_factory=dict[tuple[bool, bool], CompiledPlan])
     """By flags and slow; each module gets a copy of its own."""
     freeze_banks: tuple[int, ...] = ()

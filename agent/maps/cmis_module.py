@@ -58,8 +58,8 @@ _METERS: Final = (100.0, 1000.0, 10_000.0)
 """Length of SMF: 0.1, 1 and 10 km."""
 
 
-def identity(memory: Memory, identifier: int, used: list[Application]) -> Module:
-    """What lower memory and the two identification pages say; what is unread or empty is absent."""
+def facts(memory: Memory, identifier: int, used: list[Application]) -> Module:
+    """What all modules of a kind say alike; what is unread or empty is absent."""
     module = Module(
         memory_map="cmis",
         identifier=identifier,
@@ -70,18 +70,35 @@ def identity(memory: Memory, identifier: int, used: list[Application]) -> Module
         module["revision"] = f"{revision >> 4}.{revision & 15}"
     if used:
         module["applications"] = used
-    _strings(module, memory)
     _numbers(module, memory)
     _lengths(module, memory, revision or 0)
     _codes(module, memory)
     media = _media(memory, identifier, used)
     if media:
         module["media"] = media
+    return module
+
+
+def add_identity(module: Module, memory: Memory) -> None:
+    """What each module says for itself: names and numbers, firmware, fault and checksums."""
+    add_names(module, memory)
+    date, lot = date_and_lot(f.DATE_CODE, memory)
+    if date:
+        module["date_code"] = date
+    if lot:
+        module["lot_code"] = lot
+    if inactive := _pair(memory, f.INACTIVE_FIRMWARE):
+        module["inactive_firmware_revision"] = inactive
+    if hardware := _pair(memory, f.HARDWARE_REVISION):
+        module["hardware_revision"] = hardware
+    cause = memory.byte(f.FAULT_CAUSE.offset)
+    if cause:
+        custom = f"vendor ({cause})" if cause in range(32, 64) else f"reserved ({cause})"
+        module["fault_cause"] = FAULT_CAUSES.get(cause) or custom
     sums = {name: checksum(memory, covered, at) for name, covered, at in f.CHECKSUMS}
     known = {name: good for name, good in sums.items() if good is not None}
     if known:
         module["checksums_valid"] = known
-    return module
 
 
 def add_lanes(module: Module, lanes: Lanes, banks: int) -> None:
@@ -94,7 +111,8 @@ def add_lanes(module: Module, lanes: Lanes, banks: int) -> None:
         module["banks"] = banks
 
 
-def _strings(module: Module, memory: Memory) -> None:
+def add_names(module: Module, memory: Memory) -> None:
+    """Who made it and which one it is, with the firmware that runs: what quirks go by is among it."""
     if name := read_text(f.VENDOR_NAME, memory):
         module["vendor_name"] = name
     if part := read_text(f.PART_NUMBER, memory):
@@ -106,17 +124,8 @@ def _strings(module: Module, memory: Memory) -> None:
     oui = memory.get(f.VENDOR_OUI.span())
     if oui and any(oui):
         module["vendor_oui"] = oui.hex(":").upper()
-    date, lot = date_and_lot(f.DATE_CODE, memory)
-    if date:
-        module["date_code"] = date
-    if lot:
-        module["lot_code"] = lot
     if active := _pair(memory, f.ACTIVE_FIRMWARE):
         module["firmware_revision"] = active
-    if inactive := _pair(memory, f.INACTIVE_FIRMWARE):
-        module["inactive_firmware_revision"] = inactive
-    if hardware := _pair(memory, f.HARDWARE_REVISION):
-        module["hardware_revision"] = hardware
 
 
 def _pair(memory: Memory, field: Field) -> str:
@@ -180,10 +189,6 @@ def _codes(module: Module, memory: Memory) -> None:
             loss = {field.name: _number(memory, field) for field in f.ATTENUATION}
             if given := {name: value for name, value in loss.items() if value}:
                 module["attenuation_db"] = given
-    cause = memory.byte(f.FAULT_CAUSE.offset)
-    if cause:
-        custom = f"vendor ({cause})" if cause in range(32, 64) else f"reserved ({cause})"
-        module["fault_cause"] = FAULT_CAUSES.get(cause) or custom
 
 
 def _media(memory: Memory, identifier: int, used: list[Application]) -> str:
