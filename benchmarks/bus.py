@@ -15,6 +15,7 @@ Not simulated: anything that goes wrong.
 
 import ctypes
 import itertools
+import math
 import random
 import struct
 import sys
@@ -29,6 +30,7 @@ from smbus2 import smbus2 as linux
 from agent import maps
 from agent.errors import ConfigError
 from agent.memory import I2C_MODULE
+from agent.poller import IN_STEP
 from agent.portjob import PortJob, PortSetup
 from agent.sources import Cage, Options
 from drivers.i2c import LinuxI2cBus, SystemCalls
@@ -251,16 +253,19 @@ def fake_us() -> float:
 def alone(ports: int, buses: int, seconds: float) -> float:
     """Share of a core that the system calls of so many polls a second take when nobody does anything with them.
 
-    A thread a bus, as in the daemon: the sleeps, the switches between threads and the copying of bytes.
+    A thread a bus and at the same moments as in the daemon: the sleeps, the switches between threads, the copying of
+    bytes.
     """
     calls = BenchCalls(images(), seconds=wire_s)
     modules = [_Transfers(calls, number) for number in range(ports)]
     begin = time.monotonic() + 0.2
+    steps = math.ceil(buses / IN_STEP)
 
     def bus(number: int) -> None:
         mine = modules[number::buses]
         for turn in range(round(seconds * len(mine))):
-            time.sleep(max(0.0, begin + turn / len(mine) - time.monotonic()))
+            at = begin + (turn + number % steps / steps) / len(mine)
+            time.sleep(max(0.0, at - time.monotonic()))
             mine[turn % len(mine)].poll()
 
     threads = [threading.Thread(target=bus, args=(number,)) for number in range(min(buses, ports))]

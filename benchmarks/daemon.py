@@ -124,7 +124,7 @@ class Daemon:
 
     def get(self, path: str) -> tuple[int, bytes]:
         """Status and body of one GET."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         try:
             connection.request("GET", path, headers={"Accept-Encoding": "gzip"})
             answer = connection.getresponse()

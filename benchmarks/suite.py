@@ -38,7 +38,7 @@ SECTIONS: Final[dict[str, tuple[Callable[[Effort], Found], float]]] = {
     "mqtt": (lambda _: Found(parts.messages()), 180),
     "memory": (lambda _: Found(daemon.memory()), 180),
     "start": (lambda effort: Found(daemon.start(effort)), 180),
-    "growth": (growth.measure, 540),
+    "growth": (growth.measure, 900),
     "fleet": (fleet.measure, 300),
 }
 
