@@ -253,8 +253,8 @@ def fake_us() -> float:
 def alone(ports: int, buses: int, seconds: float) -> float:
     """Share of a core that the system calls of so many polls a second take when nobody does anything with them.
 
-    A thread a bus and at the same moments as in the daemon: the sleeps, the switches between threads, the copying of
-    bytes.
+    A thread a bus, at the same moments as in the daemon: the sleeps, the switches between threads and the copying
+    of bytes.
     """
     calls = BenchCalls(images(), seconds=wire_s)
     modules = [_Transfers(calls, number) for number in range(ports)]
