@@ -1,22 +1,20 @@
 """An SNMP agent (v2c, v3) over recorded or made-up tables, that can misbehave in the ways agents do.
 
     agent = await Agent.start(Tables(load(path)))          # within a test
-    python -m fakes.snmp_agent 127.0.0.1:1161 RECORDING    # as a process
+    python -m fakes.snmp_agent 127.0.0.1:1161 RECORDING    # as a process: fakes/snmp_process.py
 
 Not simulated: SET, views and access control, other communities than the one given, messages over TCP.
 """
 
-import argparse
 import asyncio
 import bisect
 import random
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import cast
 
-from fakes import snmp_recording, snmp_wire
+from fakes import snmp_wire
 from fakes.snmp_recording import Row
 from fakes.snmp_usm import AgentUser, Engine, Reported
 from fakes.snmp_wire import BadRequest, Reader, Request
@@ -255,24 +253,7 @@ class Agent(asyncio.DatagramProtocol):
         return found[0], last
 
 
-async def _serve(address: str, recording: Path, community: str) -> None:
-    host, _, port = address.rpartition(":")
-    agent = await Agent.start(
-        Tables(snmp_recording.load(recording)), host=host, port=int(port), community=community
-    )
-    print(f"ready {agent.port}", flush=True)  # noqa: T201 - who started it waits for this
-    await asyncio.Event().wait()
-
-
-def main() -> None:
-    """Serve a recording until killed."""
-    parser = argparse.ArgumentParser(description="Serve an SNMP recording.")
-    parser.add_argument("listen", metavar="HOST:PORT")
-    parser.add_argument("recording", type=Path)
-    parser.add_argument("--community", default="public")
-    options = parser.parse_args()
-    asyncio.run(_serve(options.listen, options.recording, options.community))
-
-
 if __name__ == "__main__":
+    from fakes.snmp_process import main
+
     main()
