@@ -25,6 +25,7 @@ from agent.levels import usable
 from agent.model import Bounds, Reading
 from agent.quantities import Quantity, dbm
 from agent.rows import NONE, Rows
+from agent.vdm import named
 
 SAMPLE_S: Final = 300.0
 HOUR_S: Final = 3600.0
@@ -194,10 +195,10 @@ def _values(reading: Reading, *, link_up: bool | None) -> Iterator[tuple[str, in
             yield q.RX_POWER.name, lane, dbm(watts)
     taken: set[int] = set()
     for name in BER_OBSERVABLES:
-        for sample in reading.vdm:
-            if sample.observable == name and sample.lane not in taken:
-                taken.add(sample.lane)
-                yield BER, sample.lane, max(BER_FLOOR, log10(sample.value)) if sample.value > 0 else BER_FLOOR
+        for lane, ratio in named(reading.vdm, name):
+            if lane not in taken:
+                taken.add(lane)
+                yield BER, lane, max(BER_FLOOR, log10(ratio)) if ratio > 0 else BER_FLOOR
 
 
 # ---- hours and days -------------------------------------------------------------------------------------------

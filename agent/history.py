@@ -25,6 +25,7 @@ from agent.document import timestamp
 from agent.model import ModuleChange, ModuleEvent, Reading, VdmSample
 from agent.quantities import Quantity, Unit, dbm
 from agent.state import Hub, PortForgotten
+from agent.vdm import named
 
 SPACING_S: Final = 10.0
 """Least time between two samples that are kept for long."""
@@ -52,6 +53,7 @@ _ERRORS: Final = Quantity(
     "pre_fec_ber_decades", Unit.NONE, "Decades of the worst bit error ratio before correction."
 )
 """Of all lanes, as its logarithm: no code of two bytes reaches from 1e-15 to 1."""
+_BER: Final = ("pre_fec_ber_current_media_input", "pre_fec_ber_current_host_input")
 _ERRORLESS: Final = 1e-15
 _CODECS: Final = {
     _ERRORS: _Codec("h", 1e3),
@@ -325,7 +327,7 @@ def _row(shape: Shape) -> _Row:
 
 def _errors(vdm: Sequence[VdmSample]) -> float | None:
     """The decades of the worst bit errors, where VDM has them."""
-    ratios = [each.value for each in vdm if each.observable.startswith("pre_fec_ber_current_")]
+    ratios = [ratio for observable in _BER for _, ratio in named(vdm, observable)]
     return math.log10(max(*ratios, _ERRORLESS)) if ratios else None
 
 

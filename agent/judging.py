@@ -10,6 +10,7 @@ from statistics import median
 from typing import Final, NamedTuple
 
 from agent import quantities as q
+from agent import vdm
 from agent.levels import Level, Watched, clear_level, usable, watch
 from agent.model import Bounds, Laser, Reading, VdmSample
 from agent.quantities import Flag, Quantity, Unit, dbm
@@ -345,15 +346,13 @@ def _of_bounds(rules: _Bounded, reading: Reading, gate: GateKeeper, live: Contai
             yield Finding(rule, lane, holds if shut is None else False, value, fire, by_flag, shut)
 
 
-def _samples(watch: Observable, vdm: Iterable[VdmSample]) -> dict[int, float]:
+def _samples(watch: Observable, samples: Sequence[VdmSample]) -> dict[int, float]:
     """Lane to the value of the first of the names that it has."""
-    found: dict[int, tuple[int, float]] = {}
-    for sample in vdm:
-        if sample.observable in watch.names:
-            rank = watch.names.index(sample.observable)
-            if sample.lane not in found or rank < found[sample.lane][0]:
-                found[sample.lane] = (rank, sample.value)
-    return {lane: value for lane, (_, value) in found.items()}
+    found: dict[int, float] = {}
+    for name in watch.names:
+        for lane, value in vdm.named(samples, name):
+            found.setdefault(lane, value)
+    return found
 
 
 def _of_observable(rule: Rule, watch: Observable, reading: Reading, gate: GateKeeper) -> Iterator[Finding]:

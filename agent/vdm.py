@@ -5,7 +5,7 @@ on the way; what is kept of one is its eight bytes.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple, cast, overload
 
@@ -42,6 +42,11 @@ class VdmSamples(Sequence[VdmSample]):
         self._values = values
         self._flags = flags
 
+    def named(self, observable: str) -> list[tuple[int, float]]:
+        """Lanes and values of one observable."""
+        lanes, values = self._definitions.lanes, self._values
+        return [(lanes[at], values[at]) for at in _places(self._definitions.observables).get(observable, ())]
+
     def __len__(self) -> int:
         return len(self._values)
 
@@ -66,6 +71,22 @@ class VdmSamples(Sequence[VdmSample]):
         return isinstance(other, tuple) and tuple(self) == other
 
     __hash__ = None  # type: ignore[assignment]  # bounds are dictionaries
+
+
+@lru_cache(maxsize=256)
+def _places(observables: tuple[str, ...]) -> dict[str, list[int]]:
+    """Where each observable stands."""
+    found: dict[str, list[int]] = {}
+    for at, observable in enumerate(observables):
+        found.setdefault(observable, []).append(at)
+    return found
+
+
+def named(vdm: Sequence[VdmSample], observable: str) -> list[tuple[int, float]]:
+    """Lanes and values of the samples of one observable, without a walk through all others where that can be."""
+    if isinstance(vdm, VdmSamples):
+        return vdm.named(observable)
+    return [(sample.lane, sample.value) for sample in vdm if sample.observable == observable]
 
 
 def joined(runs: Sequence[Sequence[VdmSample]]) -> Sequence[VdmSample]:

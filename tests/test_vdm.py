@@ -5,7 +5,7 @@ from array import array
 import pytest
 
 from agent.model import Bounds, VdmSample
-from agent.vdm import Definitions, VdmSamples, joined
+from agent.vdm import Definitions, VdmSamples, joined, named
 from tests.test_costs import session_of
 
 LIMITS = Bounds(high_alarm=80.0, low_alarm=-5.0)
@@ -53,3 +53,8 @@ def test_modules_of_a_kind_differ_in_their_numbers_alone(product: str) -> None:
     pairs = list(zip(one.vdm, other.vdm, strict=True))
     assert all(mine._replace(value=0.0) == his._replace(value=0.0) for mine, his in pairs)
     assert all(mine.bounds is his.bounds for mine, his in pairs)
+
+
+def test_one_observable_is_found_without_the_others() -> None:
+    assert named(kept(), "snr_media_input") == named(SAMPLES, "snr_media_input") == [(2, 21.25)]
+    assert named(kept(), "cfo") == named(SAMPLES, "cfo") == []
