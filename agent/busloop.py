@@ -153,8 +153,9 @@ class BusLoop:
 
     def _urgent_port(self, now: float) -> PortTurn | None:
         """The first that somebody waits for and that is neither being polled nor let alone."""
-        waiting = (port for port in self._urgent if not port.flying and port.slot.held_until <= now)
-        return next(waiting, None) if self._urgent else None
+        if not self._urgent:
+            return None
+        return next((port for port in self._urgent if not port.flying and port.slot.held_until <= now), None)
 
     def _begin(self, port: PortTurn, worker: BusWorker, began: float) -> None:
         """Send a port's job to the thread. A second one may wait there already, so that the bus never does."""
@@ -200,8 +201,8 @@ class BusLoop:
         ended = self._loop.time()
         self._budget.spend(ended, polled.bus_s)
         match polled.outcome:
-            case Outcome.FAILED if ended >= slot.full_at:
-                slot.failed(ended)
+            case Outcome.FAILED if not slot.looks_only(began):
+                slot.failed(began)
             case Outcome.GOOD | Outcome.ABSENT:
                 slot.worked()
             case _:

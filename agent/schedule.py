@@ -94,14 +94,14 @@ class Slot:
         return self.period_s if self.fast_at == math.inf else min(self.fast_s, self.period_s)
 
     def looks_only(self, now: float) -> bool:
-        """True while a failing module is let alone."""
-        return now < self.full_at - _SLACK
+        """True while a failing module is let alone: up to the poll that is nearest to the end of its pause."""
+        return now < self.full_at - self.step_s / 2
 
-    def failed(self, now: float) -> None:
-        """Back off: one period, two, four, ... up to `BACKOFF_LIMIT_S`."""
+    def failed(self, began: float) -> None:
+        """A poll in full failed, back off: one period, two, four, ... up to `BACKOFF_LIMIT_S`."""
         pause_s = min(self.period_s * 2.0 ** min(self.failures, 16), max(BACKOFF_LIMIT_S, self.period_s))
         self.failures += 1
-        self.full_at = now + pause_s
+        self.full_at = began + pause_s
 
     def worked(self) -> None:
         """The module answered, or there is none: normal periods."""

@@ -57,10 +57,23 @@ def test_back_off_is_bounded_and_ends_with_success() -> None:
         slot.failed(1000.0)
         pauses.append(slot.full_at - 1000.0)
     assert pauses == [10, 20, 40, 60, 60, 60]
-    assert slot.looks_only(1059.0)
-    assert not slot.looks_only(1060.0)
+    assert slot.looks_only(1054.0)
+    assert not slot.looks_only(1056.0)  # the poll that is nearest to the end of the pause
     slot.worked()
     assert not slot.looks_only(1001.0)
+
+
+def test_a_module_that_fails_is_tried_in_full_when_each_pause_ends() -> None:
+    """Polls begin late and take a while; what begins just before the end of a pause is the try that it led to."""
+    slot = Slot.begin(period_s=10, start=0, phase=0)
+    tried = list[int]()
+    for turn in range(21):
+        began = slot.due + 0.002
+        if not slot.looks_only(began):
+            tried.append(turn)
+            slot.failed(began)
+        slot.advance(began, began + 0.4)
+    assert tried == [0, 1, 3, 7, 13, 19]
 
 
 def test_a_period_longer_than_the_limit_stays() -> None:
