@@ -12,7 +12,6 @@ compressed together, since what one module reports moves little.
 import math
 import struct
 import zlib
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -195,7 +194,7 @@ class _Ring:
         self._capacity = capacity
         self._packed = packed
         self._room = max(1, min(_RUN, capacity // 3))
-        self._runs: deque[_Run] = deque()
+        self._runs: list[_Run] = []  # a dozen: a deque takes a block of 64
         self._count = 0
 
     def add(self, row: _Row, time: float, flat: Sequence[float]) -> None:
@@ -208,7 +207,7 @@ class _Ring:
         runs[-1].add(time, flat)
         self._count += 1
         if self._count - runs[0].count >= self._capacity:
-            self._count -= runs.popleft().count
+            self._count -= runs.pop(0).count
 
     def __iter__(self) -> Iterator[Sample]:
         """Oldest first."""
