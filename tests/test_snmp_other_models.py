@@ -139,6 +139,38 @@ def test_edgecore_models_have_their_tables_in_trees_of_their_own(system: str, ta
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("system", "model"), [("259.10.1.45.105", "259.10.1.45"), ("259.10.1.24.104", "259.10.1.24")]
+)
+def test_edgecore_limits_are_a_hundred_times_the_value(system: str, model: str) -> None:
+    """Of each: low alarm, low warning, high warning, high alarm (portTransceiverThresholdInfoTable, portMgt 12)."""
+    values, limits = f"{E}.{model}.1.2.11.1", f"{E}.{model}.1.2.12.1"
+    rows = interface(25, "Eth1/25") | interface(26, "Eth1/26")
+    rows |= {f"{values}.2.25": "38.98 degrees C normal", f"{values}.6.25": "-5.00 dBm normal"}
+    numbers = (
+        -500, 0, 7000, 7500,  310, 315, 345, 350,  600, 700, 9000, 10000,  -1200, -1150, -900, -850,
+        -2150, -2100, -100, -50,
+    )  # fmt: skip
+    for port in (25, 26):  # the second has no module
+        rows |= {f"{limits}.{column}.{port}": number for column, number in enumerate(numbers, 2)}
+    found = device(rows, system=f"{E}.{system}")
+    thresholds = found["Eth1/25"].thresholds
+    order = ("low_alarm", "low_warning", "high_warning", "high_alarm")
+    want = {
+        q.TEMPERATURE: (-5.0, 0.0, 70.0, 75.0),
+        q.SUPPLY_VOLTAGE: (3.1, 3.15, 3.45, 3.5),
+        q.TX_BIAS: (0.006, 0.007, 0.09, 0.1),
+        q.TX_POWER: (dbm(-12), dbm(-11.5), dbm(-9), dbm(-8.5)),
+        q.RX_POWER: (dbm(-21.5), dbm(-21), dbm(-1), dbm(-0.5)),
+    }
+    for quantity, numbers_ in want.items():
+        assert dict(thresholds[quantity]) == {
+            name: near(number) for name, number in zip(order, numbers_, strict=True)
+        }
+    assert not found["Eth1/26"].values
+    assert not found["Eth1/26"].lanes
+
+
 def test_a_mib_in_the_tree_of_the_model_is_not_asked_of_other_devices() -> None:
     mib = next(mib for mib in rules.load() if mib.name == "ECS4120-MIB")
     assert mib.on((1, 3, 6, 1, 4, 1, 9, 1, 1208)).entries == ()

@@ -444,6 +444,39 @@ def test_comware_channels_and_limits_in_other_units() -> None:
     assert dict(reading.thresholds[q.TX_POWER]) == {"high_alarm": near(631e-6)}
 
 
+def test_comware_limits_in_dbm_count_where_those_in_microwatts_are_not_set() -> None:
+    """In "hundredths of dBm": hh3cTransceiverPwrOutHiAlarmDbm (52) to hh3cTransceiverRcvPwrLoWarnDbm (59)."""
+    table = f"{E}.25506.2.70.1.1.1"
+    cells = {
+        9: -240, 30: 2147483647, 31: 2147483647, 32: 2147483647, 33: 2147483647,
+        52: 200, 53: -1130, 54: 100, 55: -930,
+        12: -550, 34: 22387, 35: 100, 36: 11220, 37: 158,
+        56: 9999, 57: -9999, 58: 9999, 59: -9999,
+    }  # fmt: skip
+    rows = interface(26, "XGE1/0/1") | {f"{table}.{column}.26": value for column, value in cells.items()}
+    limits = device(rows)["XGE1/0/1"].thresholds
+    assert dict(limits[q.TX_POWER]) == {
+        "high_alarm": near(dbm(2)), "low_alarm": near(dbm(-11.3)),
+        "high_warning": near(dbm(1)), "low_warning": near(dbm(-9.3)),
+    }  # fmt: skip
+    assert dict(limits[q.RX_POWER]) == {
+        "high_alarm": near(2.2387e-3), "low_alarm": near(1e-5),
+        "high_warning": near(1.122e-3), "low_warning": near(1.58e-5),
+    }  # fmt: skip
+
+
+def test_comware_limits_of_a_channel() -> None:
+    """In "microamps": hh3cTransceiverChannelBiasHiAm, LoAm; "in tenths of microwatts": TXPwrHiAm, LoAm."""
+    lanes = f"{E}.25506.2.70.1.2.1"
+    rows = interface(26, "FGE1/0/1")
+    for lane in (1, 2, 3, 4):
+        cells = {2: -100, 5: 600, 6: 13000, 7: 2000, 8: 34674, 9: 851}
+        rows |= {f"{lanes}.{column}.26.{lane}": value for column, value in cells.items()}
+    limits = device(rows)["FGE1/0/1"].thresholds
+    assert dict(limits[q.TX_BIAS]) == {"high_alarm": near(0.013), "low_alarm": near(0.002)}
+    assert dict(limits[q.TX_POWER]) == {"high_alarm": near(3.4674e-3), "low_alarm": near(8.51e-5)}
+
+
 def test_mikrotik_ports_outside_iftable_keep_their_own_name() -> None:
     table = f"{E}.14988.1.1.19.1.1"
     cells: Rows = {
@@ -587,6 +620,7 @@ def test_a_user_adds_a_vendor_without_code(tmp_path: Path) -> None:
         (("0.1 uW", "0.1 furlong"), "unknown unit 'furlong'"),
         (("column = 3\n", ""), "give either 'column' or 'lanes'"),
         (("no_value", "no_valve"), "no_valve: Extra inputs"),
+        (("[[table.value]]", "[[table.values]]"), "table.0.values: Extra inputs"),
         (("name =", "name ="), ""),
         (("[[table]]", "[[table"), "acme.toml"),
     ],

@@ -187,7 +187,7 @@ def _finish(
                 interface=interface,
                 entity=port.place.entity,
                 module=port.module,
-                thresholds=_thresholds(slots) | port.limits,
+                thresholds=port.limits | _thresholds(slots),
                 slots=slots,
                 flags=tuple(port.flags),
                 links=links,

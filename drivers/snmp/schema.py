@@ -109,7 +109,7 @@ class Value(Rule):
 
 
 class Limits(Rule):
-    """Limits of a quantity whose readings are in another table (that of the lanes)."""
+    """Limits of a quantity whose readings are in another table, or that count where the value's own are not set."""
 
     quantity: QuantityName
     unit: Unit
@@ -222,9 +222,15 @@ class Table(Rule):
     calibration: Calibration | None = None
     identity: Identity | None = None
     identity_tables: tuple[IdentityTable, ...] = ()
-    value: tuple[Value, ...]
+    value: tuple[Value, ...] = ()
     limits: tuple[Limits, ...] = ()
     flag: tuple[FlagColumn, ...] = ()
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not (self.value or self.limits or self.flag):
+            raise ValueError("a table needs a [[table.value]], [[table.limits]] or [[table.flag]]")
+        return self
 
     @property
     def columns(self) -> Iterator[Oid]:
