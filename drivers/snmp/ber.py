@@ -151,6 +151,9 @@ def element(data: bytes, at: int, end: int) -> tuple[int, int, int]:
 
 def expect(tag: int, data: bytes, at: int, end: int) -> tuple[int, int]:
     """Start and end of the content of the element at `at`, which must have this tag."""
+    start = at + 2
+    if start <= end and data[at] == tag and data[at + 1] < 0x80 and start + data[at + 1] <= end:
+        return start, start + data[at + 1]  # nearly all of them
     found, start, stop = element(data, at, end)
     if found != tag:
         raise Malformed(f"an SNMP message has tag {found:#04x} where {tag:#04x} belongs")

@@ -198,8 +198,8 @@ class Usm:
         at, stop = ber.expect(ber.SEQUENCE, data, at, end)
         _, at = ber.read_octets(data, at, stop)
         _, at = ber.read_octets(data, at, stop)
-        pdu = ber.read_pdu(data, at, stop)
-        if pdu.tag == ber.REPORT:
+        if at < stop and data[at] == ber.REPORT:
+            pdu = ber.read_pdu(data, at, stop)
             self._report(data, pdu, engine_id=engine_id, boots=boots, clock=clock, authentic=authentic)
         if engine_id != self._engine_id:
             raise Malformed("a reply comes from another SNMP engine")
