@@ -1,12 +1,12 @@
 """What pydantic says of a config file, as one line a mistake with its place in the file."""
 
-import difflib
 import re
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from pydantic import ValidationError
 
 from agent.config_sources import Section, Source
+from agent.near import did_you_mean
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -40,8 +40,8 @@ def _in_words(item: "ErrorDetails", path: list[int | str]) -> str:
         case "union_tag_not_found":
             return f"the key {context['discriminator']} is needed, one of {', '.join(sorted(TAGS))}"
         case "union_tag_invalid":
-            near = difflib.get_close_matches(str(context["tag"]), TAGS, n=1)
-            return f"type {context['tag']!r} is none of {', '.join(sorted(TAGS))}" + _did_you_mean(near)
+            near = did_you_mean(str(context["tag"]), TAGS)
+            return f"type {context['tag']!r} is none of {', '.join(sorted(TAGS))}{near}"
         case "list_type" if isinstance(given, dict) and len(path) == 1:
             return f"several can be given, so with two brackets: [[{path[0]}]]"
         case "list_type":
@@ -65,13 +65,9 @@ def _examples(model: type[Section], path: list[int | str]) -> str:
     return " or ".join(str(example) for field in fields if field for example in field.examples or ())
 
 
-def _did_you_mean(near: list[str]) -> str:
-    return f", did you mean {near[0]!r}?" if near else ""
-
-
 def _nearest(model: type[Section], key: str, path: list[int | str]) -> str:
     known = [name for section in _sections(model, path) for name in section.model_fields]
-    return _did_you_mean(difflib.get_close_matches(key, known, n=1))
+    return did_you_mean(key, known)
 
 
 def _sections(model: type[Section], path: list[int | str]) -> list[type[Section]]:

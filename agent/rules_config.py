@@ -1,11 +1,11 @@
 """Alert rules from `[[rule]]` tables: built-in ones changed or switched off, and new ones."""
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from math import pow as power
 from typing import TYPE_CHECKING, Final
 
+from agent.near import did_you_mean
 from agent.quantities import FLAGS, QUANTITIES, Flag, Quantity, Unit
 from agent.rules import (
     CORRELATED,
@@ -68,7 +68,9 @@ def check_rule(section: "RuleSection") -> None:
     if not known and section.enabled:
         _new(section)
     if not known and not section.enabled:
-        raise ValueError(f"no built-in rule {section.name!r}{_near(section.name, (r.name for r in BUILTIN_RULES))}")
+        raise ValueError(
+            f"no built-in rule {section.name!r}{did_you_mean(section.name, (r.name for r in BUILTIN_RULES))}"
+        )
 
 
 def _changed(rule: Rule, section: "RuleSection") -> Rule:
@@ -97,7 +99,7 @@ def _changed(rule: Rule, section: "RuleSection") -> Rule:
 def _new(section: "RuleSection") -> Rule:
     given = [key for key in ("quantity", "flag", "observable", "event") if getattr(section, key)]
     if len(given) != 1:
-        near = _near(section.name, (rule.name for rule in BUILTIN_RULES))
+        near = did_you_mean(section.name, (rule.name for rule in BUILTIN_RULES))
         raise ValueError(f"give one of quantity, flag, observable, event{near}")
     watch, bound = _watch(section), _bound(section)
     name = watch.name if isinstance(watch, Quantity) else ""
@@ -109,7 +111,7 @@ def _new(section: "RuleSection") -> Rule:
 def _watch(section: "RuleSection") -> Watch:
     if section.flag:
         if section.flag not in _FLAGS:
-            raise ValueError(f"flag {section.flag!r} is not known{_near(section.flag, _FLAGS)}")
+            raise ValueError(f"flag {section.flag!r} is not known{did_you_mean(section.flag, _FLAGS)}")
         return _FLAGS[section.flag]
     if section.observable:
         return Observable((section.observable,))
@@ -117,7 +119,7 @@ def _watch(section: "RuleSection") -> Watch:
         return Happening(section.event)
     quantity = _QUANTITIES.get(section.quantity)
     if quantity is None:
-        raise ValueError(f"quantity {section.quantity!r} is not known{_near(section.quantity, _QUANTITIES)}")
+        raise ValueError(f"quantity {section.quantity!r} is not known{did_you_mean(section.quantity, _QUANTITIES)}")
     if section.change is not None:
         if quantity.name not in _CHANGES:
             raise ValueError(f"{section.quantity} has no baseline: change works for {', '.join(sorted(_CHANGES))}")
@@ -195,8 +197,3 @@ def _text(section: "RuleSection", bound: Bound) -> str:
             return f"{what}{changed} {{value}} is {'above' if above else 'below'} {{threshold}}"
         case _:
             return f"{what} {{value}} (limit {{threshold}})"
-
-
-def _near(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f", did you mean {near[0]!r}?" if near else ""

@@ -6,7 +6,6 @@ A driver is a class registered in the entry-point group `opticd.drivers` under t
     acme = "acme_optics:AcmeDriver"
 """
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -14,6 +13,7 @@ from urllib.parse import parse_qsl
 
 from agent.errors import ConfigError
 from agent.memory import ModuleMemory
+from agent.near import nearest
 
 _YES: Final = {"1", "true", "yes", "on", ""}
 _NO: Final = {"0", "false", "no", "off"}
@@ -91,8 +91,8 @@ class Options:
     def finish(self) -> None:
         """Raise ConfigError when something was given that no one asked for."""
         for key in self._values:
-            near = difflib.get_close_matches(key, self._known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(sorted(self._known))}"
+            near = nearest(key, self._known)
+            hint = f"did you mean {near!r}?" if near else f"it takes {', '.join(sorted(self._known))}"
             raise ConfigError(f"{self._of}: unknown option {key!r}", hint=hint)
 
 

@@ -1,12 +1,12 @@
 """Drivers by name: built-in ones and those of other packages, all from the entry-point group `opticd.drivers`."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final, Protocol, runtime_checkable
 
 from agent.errors import ConfigError
+from agent.near import nearest
 from agent.sources import Cage, Driver, Options, SourceName, parse_source
 
 GROUP: Final = "opticd.drivers"
@@ -80,8 +80,8 @@ class Registry:
         if driver is None:
             entry = self._entries.get(kind)
             if entry is None:
-                near = difflib.get_close_matches(kind, self.kinds, n=1)
-                hint = f"did you mean {near[0]}:?" if near else f"one of {', '.join(self.kinds)}"
+                near = nearest(kind, self.kinds)
+                hint = f"did you mean {near}:?" if near else f"one of {', '.join(self.kinds)}"
                 raise ConfigError(f"no driver for sources of kind {kind!r}", hint=hint)
             driver = self._drivers[kind] = _load(entry)
         return driver

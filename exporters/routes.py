@@ -8,8 +8,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
 from hashlib import sha256
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final
 
@@ -253,5 +251,5 @@ async def _packed(parts: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
     yield packer.flush()
 
 
-def _page_files() -> list[Traversable]:
-    return [file for file in files("exporters").joinpath("page").iterdir() if Path(file.name).suffix in _TYPES]
+def _page_files() -> list[Path]:
+    return [file for file in Path(__file__).with_name("page").iterdir() if file.suffix in _TYPES]

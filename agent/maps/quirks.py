@@ -1,6 +1,5 @@
 """Quirks as data: rows of `quirks.toml` and of the user's own file, and which of them apply to a module."""
 
-import difflib
 import re
 import threading
 import tomllib
@@ -9,13 +8,14 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from functools import cache, lru_cache
-from importlib import resources
+from pathlib import Path
 from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from agent.errors import ConfigError
 from agent.model import Module
+from agent.near import did_you_mean
 from agent.quantities import FLAGS, QUANTITIES
 
 T_ = TypeVar("T_")
@@ -38,8 +38,7 @@ _KEYS: Final = _QUANTITIES | {flag.name for flag in FLAGS} | {"tx_disabled"}
 def _known(name: str, names: Iterable[str]) -> str:
     if name in names:
         return name
-    near = difflib.get_close_matches(name, names, n=1)
-    raise ValueError(f"a reading has no {name!r}{f', did you mean {near[0]!r}?' if near else ''}")
+    raise ValueError(f"a reading has no {name!r}{did_you_mean(name, names)}")
 
 
 Lsb = Annotated[Fraction, BeforeValidator(_fraction)]
@@ -143,8 +142,7 @@ def _explain(error: ValidationError) -> Iterator[str]:
         message = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
             known = [*_File.model_fields, *Quirk.model_fields, *Replacement.model_fields]
-            near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1)
-            message = f"unknown key{f', did you mean {near[0]!r}?' if near else ''}"
+            message = f"unknown key{did_you_mean(str(item['loc'][-1]), known)}"
         yield f"{where}: {message}"
 
 
@@ -160,7 +158,7 @@ def builtin() -> tuple[Quirk, ...]:
 
 @cache
 def _builtin() -> tuple[Quirk, ...]:
-    text = resources.files("agent.maps").joinpath("quirks.toml").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("quirks.toml").read_text(encoding="utf-8")
     return parse(text, name="quirks.toml")
 
 
