@@ -1,5 +1,6 @@
 """What the sources of a config come to: cages to poll, interfaces to watch, devices to ask."""
 
+import contextlib
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,7 +27,7 @@ from agent.memory import ModuleMemory
 from agent.portjob import PortSetup
 from agent.session import Intervals
 from agent.slices import Share
-from agent.sources import Cage
+from agent.sources import Cage, SourceName
 from agent.state import Hub
 from drivers.registry import Registry
 
@@ -123,9 +124,25 @@ def _healths(switches: "Switches") -> set[str]:
     return {f"snmp:{name}" for name in _names(switches)}
 
 
+def unmatched(config: Config) -> list[str]:
+    """Sources of the config whose pattern fits nothing that is there now."""
+    registry = Registry()
+    found: list[str] = []
+    for section in config.source:
+        if isinstance(section, ModuleSection) and _is_pattern(section.source()):
+            with contextlib.suppress(OpticError):  # what fails is told when it is opened to be read
+                if not registry.open_section(section):
+                    found.append(str(section.source()))
+    return found
+
+
+def _is_pattern(name: SourceName) -> bool:
+    return any(sign in name.address for sign in "*?[")
+
+
 def _open_cages(wanted: Wanted, registry: Registry, config: Config, section: ModuleSection) -> None:
     name = section.source()
-    wanted.patterns |= any(sign in name.address for sign in "*?[")
+    wanted.patterns |= _is_pattern(name)
     try:
         cages = registry.open_section(section)
     except ConfigError:

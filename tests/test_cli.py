@@ -146,6 +146,7 @@ def test_what_cannot_be_read_at_the_start_is_told_once(tmp_path: Path) -> None:
     config = tmp_path / "opticd.toml"
     config.write_text(
         f'[agent]\nstate_dir = "{tmp_path}"\npoll_interval = 0.05\n'
+        f'[[source]]\ntype = "sysfs"\npath = "{tmp_path}/*-0050"\n'
         '[[source]]\ntype = "i2c"\nbus = "4095"\n'
         '[exporter.prometheus]\nlisten = "127.0.0.1:0"\n'
     )
@@ -153,9 +154,10 @@ def test_what_cannot_be_read_at_the_start_is_told_once(tmp_path: Path) -> None:
         [sys.executable, "-m", "agent.cli", "run", "--config", config], stderr=subprocess.PIPE, cwd=ROOT
     )
     assert daemon.stderr is not None
-    first = daemon.stderr.readline().decode()
+    first, second = (daemon.stderr.readline().decode() for _ in range(2))
     time.sleep(1)
     daemon.terminate()
     rest = daemon.communicate(timeout=30)[1]
-    assert "WARNING i2c-4095 cannot be read: /dev/i2c-4095: no such bus" in first
+    assert f"WARNING sysfs:{tmp_path}/*-0050: nothing matches now" in first
+    assert "WARNING i2c-4095 cannot be read: /dev/i2c-4095: no such bus" in second
     assert rest == b""

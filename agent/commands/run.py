@@ -42,6 +42,8 @@ def _run(arguments: argparse.Namespace) -> int:
     loaded = load(path)
     if not loaded.source:
         _log.warning("%s names no [[source]], so nothing is read: `opticd scan` prints those of this host", path)
+    for name in opening.unmatched(loaded):
+        _log.warning("%s: nothing matches now, what comes later is read; `opticd scan` shows what is here", name)
     daemon = app.Daemon(loaded, path=path)
     FirstLook(daemon.hub)
     return app.run_to_end(daemon.run())
