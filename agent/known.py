@@ -76,6 +76,15 @@ class Known:
     owed: list[Values] = field(default_factory=list[Values])
     """Refreshes that were not published; their flags are: the read that returned them has cleared them."""
 
+    def note_work(self, said: bool | None, now: float) -> None:
+        """What a block says of commands at work, None when it does not tell."""
+        if said:
+            since = now if self.working_since is None else self.working_since
+            self.never_done |= now - since > WORK_MOST_S
+            self.working_since = None if self.never_done else since
+        elif said is not None:
+            self.working_since, self.never_done = None, False
+
 
 def hand_of(values: Values) -> tuple[float, float, float]:
     """Temperature, voltage and bias of the first lane: they drift, but do not leap while one module works."""

@@ -7,14 +7,13 @@ are made here; which page is selected for them is the driver's business.
 
 import contextlib
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Final
 
 from agent.errors import DecodeError, DeviceRefused, DriverError, NotPermitted, Unsupported
 from agent.freezing import Freezer
 from agent.identification import IDENTIFIER, Identification, Identify, Meter, Reads
 from agent.known import (
-    WORK_MOST_S,
     WORKING,
     Intervals,
     Known,
@@ -25,19 +24,16 @@ from agent.known import (
     without_monitors,
 )
 from agent.latches import with_flags
-from agent.maps.api import Description, Freezable, Values, Works, overlay
-from agent.memory import ModuleMemory, Parks, Remembers, Shape, Span
+from agent.maps.api import Description, Values, Works
+from agent.memory import ModuleMemory, Parks, Remembers, Shape
 from agent.model import Module, ModuleChange, Trouble
-from agent.plausibility import blank, floating
-from agent.quantities import DATA_PATH_STATE_CHANGED, MODULE_STATE_CHANGED
+from agent.quantities import MODULE_STATE_CHANGED
+from agent.rereading import EXCHANGE_S, SlowFamilies, identity_now, is_surely, read_blocks
 
 __all__ = ["Intervals", "ModuleSession", "Refresh"]
 
-_READY: Final = "ModuleReady"
 GOES_ON: Final = Trouble("deadline", "identification goes on")
 NOBODY: Final = Trouble("identity", "the serial number reads as nothing but 00h or FFh")
-EXCHANGE_S: Final = 1.9
-"""Nobody pulls a module, puts another in and has it answer in less (CMIS and SFF allow 2 s to initialise)."""
 ABSENT_CALLS: Final = 3
 """A module that acknowledges nothing in so many calls one after the other is gone."""
 PATIENCE: Final = (8, 0.005)
@@ -71,6 +67,7 @@ class ModuleSession:
         self._clock = clock
         self._sleep = sleep
         self._freezer = Freezer(memory, self.meter, clock=clock, sleep=sleep) if freeze else None
+        self._slow = SlowFamilies(self._freezer, period_s=self._intervals.slow_s)
         self._known: Known | None = None
         self._arrival: Identification | None = None
         self._last_module: Module = {}
@@ -135,9 +132,9 @@ class ModuleSession:
     ) -> Refresh:
         """`change` and the troubles `before` belong to the arrival of which this is the first refresh."""
         discarded: list[Trouble] = []
-        if self._freezer is not None and self._freezer.holding and self._is_surely(known, reads):
+        if self._freezer is not None and self._freezer.holding and is_surely(reads, known):
             self._freezer.release(reads)
-        blocks = self._blocks(reads, known, discarded)
+        blocks = read_blocks(reads, known, discarded)
         previous = self._last_module if change is ModuleChange.SWAPPED else Module()
         if known.working_since is not None and reads.good:
             found = self._at_work(reads, known, blocks, before)
@@ -149,7 +146,7 @@ class ModuleSession:
             known.doubtful = True
             nothing = self._nothing(reads)
             return nothing._replace(change=change, previous=previous) if change else nothing
-        values = self._with_slow(reads, known, known.plan.decode(blocks))
+        values = self._slow.put_under(reads, known, known.plan.decode(blocks), more_s=self._deadline_s)
         if not self._same_module(reads, known, values):
             if self._known is None:
                 return self._exchanged(reads.again(), known)
@@ -181,41 +178,6 @@ class ModuleSession:
             change=change,
             previous=previous,
         )
-
-    def _blocks(self, reads: Reads, known: Known, discarded: list[Trouble]) -> list[bytes | None]:
-        """The spans of the fast plan, without the blocks that nobody wrote."""
-        blocks: list[bytes | None] = []
-        empty: list[Span] = []
-        for span in known.plan.spans:
-            if span.upper and known.working_since is not None:
-                blocks.append(None)
-                continue
-            block = reads.get(span)
-            if known.works is not None and block is not None and not floating(block):
-                self._note_work(known, known.works.at_work(span, block, before=known.working_since is not None))
-            if block is not None and floating(block):
-                discarded.append(Trouble("all_ff", f"{span} all FFh"))
-                known.doubtful = True
-                block = None
-            elif block is not None and blank(block):
-                empty.append(span)
-                if known.seen and span not in known.blank:  # believed when the next read repeats it
-                    discarded.append(Trouble("all_zero", f"{span} all 00h"))
-                    known.doubtful = True
-                    block = None
-            blocks.append(block)
-        known.blank = frozenset(empty)
-        return blocks
-
-    def _note_work(self, known: Known, said: bool | None) -> None:
-        """What a block says of commands at work, None when it does not tell."""
-        now = self._clock()
-        if said:
-            since = now if known.working_since is None else known.working_since
-            known.never_done |= now - since > WORK_MOST_S
-            known.working_since = None if known.never_done else since
-        elif said is not None:
-            known.working_since, known.never_done = None, False
 
     def _at_work(
         self, reads: Reads, known: Known, blocks: list[bytes | None], before: tuple[Trouble, ...]
@@ -254,7 +216,7 @@ class ModuleSession:
         if not known.doubtful and now - known.checked_at < self._intervals.identity_s:
             return True
         failed = reads.failed
-        identity = self._identity(reads, known)
+        identity = identity_now(reads, known)
         if not known.identity:  # it could not be read at the insertion: there is nothing to compare with
             known.identity = identity or b""
             return True
@@ -275,75 +237,6 @@ class ModuleSession:
         if self._remembers is not None and first is not None and self._clock() - known.read_at < EXCHANGE_S:
             with contextlib.suppress(DriverError):  # the next refresh shows what is wrong
                 self._remembers.leave(first)
-
-    def _identity(self, reads: Reads, known: Known) -> bytes | None:
-        """The serial number as it is now, whatever the time; None when there is no telling.
-
-        One that differs is read twice, since a bit may flip on the way, and one that is nothing but FFh or 00h is
-        believed only beside an identifier that is not.
-        """
-        span = known.description.identity_span
-        reads.deadline = float("inf")
-        identity = reads.get(span)
-        if identity is not None and identity != known.identity and known.identity:
-            identity = reads.get(span)
-        if identity is None or identity == known.identity or not (floating(identity) or blank(identity)):
-            return identity
-        return identity if reads.get(IDENTIFIER) not in {None, b"\x00", b"\xff"} else None
-
-    def _with_slow(self, reads: Reads, known: Known, values: Values) -> Values:
-        """The refresh with the slow families under it, read again when they are due."""
-        spans = known.slow_plan.spans
-        if not spans:
-            return values
-        now = self._clock()
-        moved = (
-            known.slow is None
-            or now - known.slow_at >= self._intervals.slow_s
-            or values.flags.get(MODULE_STATE_CHANGED, False)
-            or ((lanes := values.lane_flags.get(DATA_PATH_STATE_CHANGED)) is not None and lanes.active != 0)
-            or (values.module_state and values.module_state != known.state)
-        )
-        if not moved and known.slow is not None:
-            return overlay(values, known.slow)
-        with self._frozen(reads, known, values):
-            later = reads.again(more_s=self._deadline_s) if reads.bus_error is None else reads
-            blocks = [None if block is None or floating(block) else block for block in map(later.get, spans)]
-            if later is not reads:
-                reads.take(later)
-        slow = known.slow_plan.decode(blocks)
-        known.slow_at = now
-        known.slow = slow._replace(errors=())  # reported once, with the refresh that read them
-        return overlay(values, slow)
-
-    @contextlib.contextmanager
-    def _frozen(self, reads: Reads, known: Known, values: Values) -> Generator[None, None, None]:
-        """The statistics of the module stand still inside, where that is asked for and the module is at work.
-
-        It is a write, so it is made sure before it that the module is still the one that advertises it; and again
-        before the release, where an exchange in between is possible.
-        """
-        freezer, description = self._freezer, known.description
-        banks = description.freeze_banks if isinstance(description, Freezable) else ()
-        if freezer is None or not banks or values.module_state != _READY or not self._is_surely(known, reads):
-            yield
-            return
-        sure_at = self._clock()
-        freezer.freeze(banks, reads)
-        try:
-            yield
-        finally:
-            if self._clock() - sure_at < EXCHANGE_S or self._is_surely(known, reads):
-                freezer.release(reads)
-
-    def _is_surely(self, known: Known, reads: Reads) -> bool:
-        """Compare the serial number now: False for another one, and when there is no telling."""
-        if reads.bus_error is not None or not known.identity:
-            return False
-        now = reads.again()
-        identity = self._identity(now, known)
-        reads.take(now)
-        return identity == known.identity
 
     def _exchanged(self, reads: Reads, known: Known) -> Refresh:
         """Another module answers: what was read is dropped, and its acquaintance made."""
