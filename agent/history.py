@@ -110,16 +110,16 @@ class _Row:
             if numbers:
                 by_lane = lanes.get(quantity)
                 if by_lane is None:
-                    flat += [math.nan] * len(numbers)
+                    flat += [math.nan if integer is None else integer[2]] * len(numbers)
                 elif (*by_lane,) != numbers:
                     return None
+                elif integer is not None:
+                    flat += [_whole(value, scale, integer) for value in by_lane.values()]
                 else:
                     most = _HALF_LIMIT / scale
                     flat += [_HALF_LIMIT if value >= most else value * scale for value in by_lane.values()]
             elif integer is not None:
-                least, most, none = integer
-                value = values.get(quantity)
-                flat.append(none if value is None else min(max(round(value * scale), least), most))
+                flat.append(_whole(values.get(quantity, math.nan), scale, integer))
             else:
                 flat.append(values.get(quantity, math.nan) * scale)
         return flat
@@ -333,8 +333,18 @@ def _errors(vdm: Sequence[VdmSample]) -> float | None:
 def _shape(values: Mapping[Quantity, float], lanes: Lanes) -> Shape:
     """The quantities of a reading that are kept, with their lanes."""
     single = tuple((quantity, ()) for quantity in values if quantity in _CODECS)
-    laned = tuple((quantity, tuple(numbers)) for quantity, numbers in lanes.items() if quantity in _CODECS)
+    laned = tuple(
+        (quantity, tuple(numbers))
+        for quantity, numbers in lanes.items()
+        if quantity in _CODECS and quantity not in values  # a switch tells the temperature of module and lanes
+    )
     return (*single, *laned)
+
+
+def _whole(value: float, scale: float, integer: tuple[int, int, int]) -> int:
+    """A value as the number that is stored; NaN is none."""
+    least, most, none = integer
+    return none if math.isnan(value) else min(max(round(value * scale), least), most)
 
 
 def _document(sample: Sample) -> dict[str, object]:

@@ -165,3 +165,16 @@ def test_bit_errors_are_kept_over_all_decades(hub: Hub) -> None:
         hub.publish(replace(reading(T0 + 10 * second), vdm=samples))
     found = [sample["pre_fec_ber_ratio"] for sample in history.samples("leaf", "swp1")]
     assert found == [pytest.approx(ratio, rel=0.006) for ratio in (1e-15, 1.2e-9, 2.4e-4)]
+
+
+def test_temperatures_of_lanes_as_switches_tell_them(hub: Hub) -> None:
+    history = History(hub)
+    for second, lanes in enumerate(({1: 41.5, 2: 43.25}, {1: 41.5, 2: 43.25}, {2: 44.0}, {})):
+        both = {q.TEMPERATURE: lanes, q.LASER_TEMPERATURE: lanes} if lanes else {}
+        hub.publish(replace(reading(T0 + second), lanes=both))
+    found = history.window("leaf", "swp1")
+    assert [sample.values[q.TEMPERATURE] for sample in found] == [40.0] * 4  # of the module, where it has both
+    kept = [sample.lanes.get(q.LASER_TEMPERATURE) for sample in found]
+    assert kept == [{1: 41.5, 2: 43.25}, {1: 41.5, 2: 43.25}, {2: 44.0}, None]
+    hub.publish(replace(reading(T0, port="swp2"), values={}, lanes={q.TEMPERATURE: {1: 41.5}}))
+    assert history.window("leaf", "swp2")[0].lanes == {q.TEMPERATURE: {1: 41.5}}
