@@ -28,6 +28,8 @@ _WINDOW: Final = 3
 _SLOW_POLLS: Final = 60
 _PACE: Final = 1.3
 """Of the period between scrapes: every value is another one."""
+_RHYTHM: Final = 3
+"""Scrapes by which the daemon learns when the next comes; they are not counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +74,7 @@ def size(modules: int, effort: Effort, period_s: float) -> Size:
         time.sleep(2 * period_s + 2.0)
         before = watched.metrics()
         cpu = daemon.windows(watched, effort.windows, _WINDOW * period_s)
-        times = paced(watched.port, max(3, effort.scrapes // 3), period_s * _PACE)
+        times = paced(watched.port, _RHYTHM + max(3, effort.scrapes // 3), period_s * _PACE)[_RHYTHM:]
         after = watched.metrics()
         rss_mib = watched.rss_mib()
     # The bus at a poll a second of as many modules as are polled in one.
