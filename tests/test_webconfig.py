@@ -12,6 +12,7 @@ import bcrypt
 import pytest
 
 from agent.errors import ConfigError
+from benchmarks.synthetic import Switch
 from exporters.users import Busy, Users
 from exporters.webconfig import load
 from tests.http_helpers import serving
@@ -113,6 +114,18 @@ async def test_tls_is_spoken_and_plain_text_is_not(folder: Path) -> None:
         old = trusting(folder)
         old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_2
         assert await status(server.url("/metrics"), old) == 200
+
+
+async def test_an_answer_larger_than_any_buffer_arrives_over_tls(folder: Path) -> None:
+    async with serving(web_config=web_config(folder, TLS % ""), scheme="https") as server:
+        for moment in Switch(ports=100).readings(1.0):
+            server.hub.publish(moment)
+        async with aiohttp.ClientSession() as session:
+            for encoding in ("identity", "gzip"):
+                headers = {"Accept-Encoding": encoding}
+                for path in ("/metrics", "/api/v1/ports"):
+                    async with session.get(server.url(path), ssl=trusting(folder), headers=headers) as response:
+                        assert len(await response.read()) > 200_000  # as the length or the last chunk promises
 
 
 async def test_min_version_is_kept(folder: Path) -> None:
