@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -27,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not found:
         raise OpticError(
             "no way to a module was found: no interface with a cage, EEPROM file, I2C bus that answers, or bridge",
-            hint="run as root, load i2c-dev (modprobe i2c-dev), or try `opticd demo`",
+            hint=f"{'run as root, ' if os.geteuid() else ''}load i2c-dev (modprobe i2c-dev), or try `opticd demo`",
         )
     show(found, colour=sys.stdout.isatty())
     return 0
