@@ -132,7 +132,8 @@ class CompiledPlan:
 
     __slots__ = (
         "_flag_bytes", "_flag_key", "_flags", "_items", "_keys", "_lane_flags", "_met", "_module_state",
-        "_more_lane_flags", "_parts", "_runs", "_scaled", "_settings", "_shared", "_sizes", "_unread", "spans",
+        "_more_lane_flags", "_parts", "_runs", "_scaled", "_setting_bytes", "_settings", "_settings_met", "_shared",
+        "_sizes", "_unread", "spans",
     )  # fmt: skip
 
     def __init__(
@@ -162,8 +163,11 @@ class CompiledPlan:
         self._flags = planrows.flag_runs(
             [row for item in flags if not item.lanes for row in planrows.module_flags(item, spans)]
         )
-        named = (item for item in items if isinstance(item.field.subject, str))
+        named = [item for item in items if isinstance(item.field.subject, str)]
         self._settings = [row for item in named for row in planrows.small(item, spans)]
+        self._setting_bytes = [(*planrows.locate(spans, item.span), item.span.length) for item in named]
+        self._settings_met: dict[object, _Settings] = {}
+        """As with flags: modules of a kind mostly say the same."""
         self._keys = [
             tuple(dict.fromkeys(_keys(item for item in items if planrows.locate(spans, item.span).block == block)))
             for block in range(len(spans))
@@ -277,9 +281,22 @@ class CompiledPlan:
                 lane_flags[flag] = LaneFlags(before.offered | now.offered, before.active | now.active)
         return flags, lane_flags
 
-    def _decode_settings(
-        self, blocks: Sequence[bytes | None]
-    ) -> tuple[str, bool, dict[int, int], dict[int, int], dict[int, bool]]:
+    def _decode_settings(self, blocks: Sequence[bytes | None]) -> "_Settings":
+        key = tuple(
+            [
+                block and block[at : at + size]
+                for index, at, size in self._setting_bytes
+                for block in (blocks[index],)
+            ]
+        )
+        known = self._settings_met.get(key)
+        if known is None:
+            if len(self._settings_met) >= _MET_MOST:
+                self._settings_met.clear()
+            known = self._settings_met[key] = self._new_settings(blocks)
+        return known
+
+    def _new_settings(self, blocks: Sequence[bytes | None]) -> "_Settings":
         state, ready = self._module_state, True
         paths: dict[int, int] = {}
         applications: dict[int, int] = {}
@@ -316,6 +333,8 @@ def _flags_of(runs: Iterable[planrows.FlagRun[T]], blocks: Sequence[bytes | None
     return found
 
 
+_Settings = tuple[str, bool, Mapping[int, int], Mapping[int, int], Mapping[int, bool]]
+"""State of the module, whether its data are ready; by lane: data path state, application, transmitter off."""
 _NO_LANES: Final = LaneFlags(0, 0)
 _MET_MOST: Final = 64
 _SETTING_KEYS: Final = {

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 EXCHANGE_S: Final = 1.9
 """Nobody pulls a module, puts another in and has it answer in less (CMIS and SFF allow 2 s to initialise)."""
 _READY: Final = "ModuleReady"
+_NO_SPANS: Final = frozenset["Span"]()
 
 
 def read_blocks(reads: Reads, known: Known, discarded: list[Trouble]) -> list[bytes | None]:
@@ -46,7 +47,7 @@ def read_blocks(reads: Reads, known: Known, discarded: list[Trouble]) -> list[by
                 known.doubtful = True
                 block = None
         blocks.append(block)
-    known.blank = frozenset(empty)
+    known.blank = frozenset(empty) if empty else _NO_SPANS
     return blocks
 
 

@@ -123,13 +123,23 @@ def test_modules_of_a_kind_share_their_plans_and_thresholds(product: str) -> Non
         assert plans[0].spans is plans[1].spans
 
 
-def test_modules_whose_flags_are_equal_share_them() -> None:
+def test_modules_whose_flags_and_settings_are_equal_share_them() -> None:
     readings = [session_of("osfp-2x400g-dr4", serial).refresh().values for serial in ("AA1", "BB2")]
     one, other = (values for values in readings if values is not None)
     assert one.lane_flags
     assert one.lane_flags is other.lane_flags
     assert one.flags is other.flags
+    assert one.lane_applications
+    assert one.lane_applications is other.lane_applications
+    assert one.tx_disabled is other.tx_disabled
     assert one.lanes != other.lanes
+
+
+def test_modules_of_a_kind_share_their_applications() -> None:
+    one, other = (session_of("osfp-2x400g-dr4", serial).last_module for serial in ("AA1", "BB2"))
+    assert one.get("applications")
+    assert one.get("applications") is other.get("applications")
+    assert one.get("serial_number") != other.get("serial_number")
 
 
 def test_ports_of_a_kind_share_the_columns_of_their_baselines() -> None:
