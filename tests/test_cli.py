@@ -112,6 +112,27 @@ def test_check_names_line_and_nearest_key(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ('[[source]]\ntype = "i2c"\nbus = "x"\n', "source[0]: 'x' is no I2C bus"),
+        ('[[source]]\ntype = "snmp"\ntargets = "/nothere"\n', "source[0]: /nothere: No such file or directory"),
+        (
+            '[exporter.prometheus]\nlisten = ":99999"\n',
+            "exporter.prometheus: listen: ':99999' is no address to listen on",
+        ),
+    ],
+)
+def test_check_finds_addresses_that_are_none(text: str, want: str, tmp_path: Path) -> None:
+    path = tmp_path / "opticd.toml"
+    path.write_text(text)
+    done = opticd("check", path)
+    assert done.returncode == 2
+    error, hint = done.stderr.decode().splitlines()
+    assert error == f"opticd: error: {path}: {want}"
+    assert hint.startswith("opticd: hint: ")
+
+
 def test_a_reader_that_goes_away_is_no_crash(tmp_path: Path) -> None:
     path = image(tmp_path)
     command = f"{sys.executable} -m agent.cli decode {' '.join([str(path)] * 50)} --format json | head -c 10"

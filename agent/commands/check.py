@@ -3,23 +3,24 @@
 import argparse
 import contextlib
 import sys
-from typing import get_args
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
 
 from agent import config
 from agent.commands import check_files
 from agent.config import Config, Profile
-from agent.config_sources import FakeSource, SnmpSource, SonicSource
-from agent.errors import DriverError
+from agent.config_sources import FakeSource, SnmpSource, SonicSource, Source
+from agent.errors import ConfigError, DriverError
+
+if TYPE_CHECKING:
+    from drivers.registry import Registry
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what is wrong (as a ConfigError), or that nothing is."""
     loaded = config.load(arguments.file)
-    _sources(loaded)
-    if loaded.exporter.prometheus is not None:
-        from exporters import listen
-
-        listen.parse(loaded.exporter.prometheus.listen)
+    _addresses(loaded, arguments.file)
     for note in check_files.check(loaded):
         print(f"opticd: note: {note}", file=sys.stderr)
     print(f"{arguments.file}: valid, {len(loaded.source)} source(s), {len(loaded.rule)} rule(s) of its own")
@@ -28,18 +29,37 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _sources(loaded: Config) -> None:
+def _addresses(loaded: Config, file: Path) -> None:
     """What no hardware mends: an address that is none, a list of targets that is not there."""
     from drivers.registry import Registry
-    from drivers.snmp.targets import load_targets
+    from exporters import listen
 
     registry = Registry()
-    for section in loaded.source:
-        if isinstance(section, SnmpSource):
-            load_targets(section.targets)
-        elif not isinstance(section, FakeSource | SonicSource):
-            with contextlib.suppress(DriverError):  # that something is not there now is no mistake of the file
-                registry.open_section(section)
+    for at, section in enumerate(loaded.source):
+        with _in(f"{file}: source[{at}]"):
+            _source(section, registry)
+    if loaded.exporter.prometheus is not None:
+        with _in(f"{file}: exporter.prometheus"):
+            listen.parse(loaded.exporter.prometheus.listen)
+
+
+def _source(section: Source, registry: "Registry") -> None:
+    from drivers.snmp.targets import load_targets
+
+    if isinstance(section, SnmpSource):
+        load_targets(section.targets)
+    elif not isinstance(section, FakeSource | SonicSource):
+        with contextlib.suppress(DriverError):  # that something is not there now is no mistake of the file
+            registry.open_section(section)
+
+
+@contextlib.contextmanager
+def _in(place: str) -> Generator[None]:
+    """Says where in the file a mistake is that a driver found in an address."""
+    try:
+        yield
+    except ConfigError as exc:
+        raise ConfigError(f"{place}: {exc}", hint=exc.hint) from exc
 
 
 def _series(loaded: Config) -> None:
