@@ -1,9 +1,10 @@
 """The sensor table of a 512-port switch by SNMP: opticd, pysnmp, snmpbulkwalk and snmp_exporter in one run.
 
-    python -m benchmarks.snmp [--rounds 3] [--ports 512] [--fleet 10 100] [--json FILE]
+    python -m benchmarks.snmp [--rounds 3] [--ports 512] [--fleet 10 100] [--json FILE] [--save]
 
 CPU seconds of the client alone; the agent is a process of its own. Peers that are not installed are left out.
-`--fleet`: one source over so many switches of 64 ports, CPU per poll of one switch.
+`--fleet`: one source over so many switches of 64 ports, CPU per poll of one switch; `--save` puts it into
+docs/fleet.md.
 """
 
 import argparse
@@ -35,6 +36,15 @@ FLEET_COLUMNS: Final = {
     "overruns": ("overruns", 0),
     "readings": ("readings", 0),
 }
+FLEET_DOCUMENT: Final = {
+    "cpu_ms_per_poll": ("CPU of a poll of one switch, each {interval_s:g} s", 1, " ms"),
+    "requests_per_poll": ("requests of a poll", 0, ""),
+    "discovery_cpu_ms": ("CPU of a discovery of one switch", 0, " ms"),
+    "rss_mib": ("RSS, at most", 0, " MiB"),
+    "longest_s": ("longest poll", 1, " s"),
+    "overruns": ("overruns", 0, ""),
+}
+"""What docs/fleet.md says of each size: words, decimals, unit."""
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -147,6 +157,19 @@ def fleets(sizes: list[int], *, interval_s: float, rounds: int) -> list[dict[str
     return figures
 
 
+def fleet_document(figures: list[dict[str, float]], *, interval_s: float, rounds: int) -> str:
+    """The table of docs/fleet.md."""
+    sizes = [f"{figure['switches']:.0f}" for figure in figures]
+    lines = [f"| | {' | '.join(f'{size} switches' for size in sizes)} |", "| --- " * (len(sizes) + 1) + "|"]
+    for key, (words, digits, unit) in FLEET_DOCUMENT.items():
+        cells = " | ".join(f"{figure[key]:.{digits}f}{unit}" for figure in figures)
+        lines.append(f"| {words.format(interval_s=interval_s)} | {cells} |")
+    least, most = figures[0]["cpu_ms_per_poll"], figures[-1]["cpu_ms_per_poll"]
+    ratio = f"{most / least:.2f}x that of one of {sizes[0]}"
+    lines += ["", f"{rounds} rounds each; a poll of one switch of {sizes[-1]} costs {ratio}."]
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     """Run and print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -154,8 +177,9 @@ def main() -> None:
     parser.add_argument("--ports", type=int, default=512)
     parser.add_argument("--fleet", type=int, nargs="*", default=[10, 100])
     parser.add_argument("--interval", type=float, default=60.0)
-    parser.add_argument("--fleet-rounds", type=int, default=2)
+    parser.add_argument("--fleet-rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--save", action="store_true", help="put the fleet's table into docs/fleet.md")
     options = parser.parse_args()
     measured: dict[str, Any] = {"walks": walks(options.ports, options.rounds)}
     medians = {
@@ -176,6 +200,11 @@ def main() -> None:
         print("\n| " + " | ".join(FLEET_COLUMNS) + " |\n" + "|---" * len(FLEET_COLUMNS) + "|")
         for row in measured["fleet"]:
             print("| " + " | ".join(f"{row[key]:.{digits}f}" for key, digits in FLEET_COLUMNS.values()) + " |")
+    if options.save and options.fleet:
+        from benchmarks import suite  # noqa: PLC0415 - which measures this too
+
+        text = fleet_document(measured["fleet"], interval_s=options.interval, rounds=options.fleet_rounds)
+        suite.save(suite.FLEET, "switches", text)
     if options.json:
         options.json.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
 
