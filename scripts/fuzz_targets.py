@@ -152,9 +152,9 @@ def http(data: bytes) -> None:
     accepts_gzip(text)
     _credentials(text)
     server = _server()
-    word = quote(data[:200])
-    for path in ("/page/", "/probe?target=", "/api/v1/ports/", "/api/v1/summary?device=", "/sd?"):
-        LOOP.run_until_complete(_talk(server, f"GET {path}{word} HTTP/1.1\r\nHost: x\r\n\r\n".encode()))
+    paths = ("/page/", "/probe?target=", "/api/v1/ports/", "/api/v1/summary?device=", "/sd?")
+    word = paths[len(data) % len(paths)] + quote(data[:200])
+    LOOP.run_until_complete(_talk(server, f"GET {word} HTTP/1.1\r\nHost: x".encode()))
     LOOP.run_until_complete(_talk(server, data))
 
 
@@ -167,7 +167,7 @@ async def _talk(server: "HttpServer", data: bytes) -> None:
     with ours:
         await LOOP.connect_accepted_socket(lambda: wire, theirs)
         wire.data_received(data + b"\r\n\r\n")
-        await asyncio.wait([wire.task], timeout=0.02)
+        await asyncio.wait([wire.task], timeout=0.005)
         with suppress(BlockingIOError, ConnectionResetError):
             answer = ours.recv(65_536)
             if answer and (not answer.startswith(b"HTTP/1.1 ") or b"internal error" in answer):
