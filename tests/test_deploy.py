@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from typing import Any
 
+import aiohttp
 import pytest
 import yaml
 
@@ -12,6 +13,7 @@ from agent import config
 from agent.cli import build_parser
 from agent.version import __version__
 from tests.conftest import ROOT
+from tests.http_helpers import serving
 
 DEPLOY = ROOT / "deploy"
 OBJECTS: list[dict[str, Any]] = list(yaml.safe_load_all((DEPLOY / "daemonset.yaml").read_text(encoding="utf-8")))
@@ -45,9 +47,9 @@ def test_the_daemonset_has_one_capability_and_the_hosts_network() -> None:
 
 
 @pytest.mark.parametrize("probe", ["livenessProbe", "readinessProbe", "startupProbe"])
-def test_probes_ask_what_there_is(probe: str) -> None:
-    routes = (ROOT / "exporters" / "routes.py").read_text(encoding="utf-8")
-    assert f'add_get("{CONTAINER[probe]["httpGet"]["path"]}"' in routes
+async def test_probes_ask_what_there_is(probe: str) -> None:
+    async with serving() as served, aiohttp.ClientSession() as client:
+        assert (await client.get(served.url(CONTAINER[probe]["httpGet"]["path"]))).status == 200
     assert CONTAINER[probe]["httpGet"]["port"] == CONTAINER["ports"][0]["name"]
 
 
