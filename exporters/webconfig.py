@@ -95,11 +95,12 @@ def load(path: Path) -> WebConfig:
         config = WebConfig.model_validate(document)
     except ValidationError as exc:
         raise ConfigError("\n".join(_explain(exc, path))) from exc
-    for name in config.http_server_config.headers:
+    for name, value in config.http_server_config.headers.items():
+        where = f"{path}: http_server_config.headers"
         if name not in _HEADERS:
-            raise ConfigError(
-                f"{path}: http_server_config.headers: {name!r} cannot be set", hint=", ".join(_HEADERS)
-            )
+            raise ConfigError(f"{where}: {name!r} cannot be set", hint=", ".join(_HEADERS))
+        if not value.isascii() or not value.isprintable() or value != value.strip():
+            raise ConfigError(f"{where}: {name}: {value!r} cannot be sent: printable ASCII without blanks around")
     if config.basic_auth_users and find_spec("bcrypt") is None:
         raise ConfigError(f"{path}: users need bcrypt", hint="pip install 'opticd[web-auth]'")
     return config

@@ -256,6 +256,8 @@ async def test_headers_of_the_file_are_sent(folder: Path) -> None:
         ("a: [", "not YAML"),
         ("basic_auth_users: {alice: plaintext}", "basic_auth_users.alice: not a bcrypt hash"),
         ("http_server_config: {headers: {Set-Cookie: x}}", "Set-Cookie"),
+        ('http_server_config: {headers: {X-Frame-Options: "a\\nSet-Cookie: b"}}', "X-Frame-Options: 'a"),
+        ("http_server_config: {headers: {X-Frame-Options: ü}}", "cannot be sent"),
         (TLS % ", min_version: TLS10", "min_version"),
         (TLS % ", client_auth_type: RequireAnyClientCert", "not supported"),
         (TLS % ", client_auth_type: RequireAndVerifyClientCert", "needs client_ca_file"),
