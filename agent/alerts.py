@@ -17,6 +17,7 @@ from agent.instances import Instant, Port
 from agent.judging import Facts, Finding, GateKeeper, Judge, growth
 from agent.levels import clear_level
 from agent.model import (
+    MODULE_BUSY,
     AlertEvent,
     DownCause,
     HostCounters,
@@ -91,6 +92,8 @@ class Alerts:
         port = self._port(event.device, event.port)
         if not event.present:
             return self._gone(port, at)
+        if event.trouble.reason == MODULE_BUSY:
+            return []
         port.failures += 1
         why = event.trouble.detail or event.trouble.reason
         changed = False

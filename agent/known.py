@@ -6,13 +6,13 @@ from typing import Final, NamedTuple
 
 from agent.maps.api import Description, Plan, Values, Works
 from agent.memory import Span
-from agent.model import Module, ModuleChange, Trouble
+from agent.model import MODULE_BUSY, Module, ModuleChange, Trouble
 from agent.plausibility import Plausibility
 from agent.quantities import SUPPLY_VOLTAGE, TEMPERATURE, TX_BIAS
 
 WORK_MOST_S: Final = 1800.0
 """A firmware update takes minutes: a module that is at work for longer says so wrongly, and is read."""
-WORKING: Final = Trouble("module_busy", "it works on a command (CDB), such as new firmware: no page is selected")
+WORKING: Final = Trouble(MODULE_BUSY, "it works on a command (CDB), such as new firmware: no page is selected")
 
 
 @dataclass(frozen=True, slots=True)

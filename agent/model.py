@@ -130,6 +130,10 @@ class Tunable(TypedDict, total=False):
     wavelength_locked: bool
 
 
+MODULE_BUSY: Final = "module_busy"
+"""Reason of a module that works on somebody's command and is let alone on purpose."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """Something that could not be read or made no sense; `reason` is a metric label."""

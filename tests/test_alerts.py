@@ -7,7 +7,17 @@ import pytest
 from agent import quantities as q
 from agent.alerts import Alerts
 from agent.instances import Instant
-from agent.model import AlertEvent, Bounds, DownCause, HostCounters, Laser, ModuleChange, Reading, VdmSample
+from agent.model import (
+    AlertEvent,
+    Bounds,
+    DownCause,
+    HostCounters,
+    Laser,
+    ModuleChange,
+    Reading,
+    Trouble,
+    VdmSample,
+)
 from agent.rules import Gate, Limit, Rule
 from agent.rules_builtin import BUILTIN_RULES
 from tests.alert_helpers import DEVICE, THRESHOLDS, WALL, at, edge, failed, lanes, module_event, reading, said
@@ -198,6 +208,12 @@ def test_a_failure_now_and_then_is_nothing(engine: Alerts) -> None:
         assert engine.judge(reading(second), at(second)) == []
         assert engine.poll_failed(failed(second + 1), at(second + 1)) == []
         assert engine.poll_failed(failed(second + 2), at(second + 2)) == []
+
+
+def test_a_module_that_works_on_a_command_is_not_unreadable(engine: Alerts) -> None:
+    for second in range(40):
+        busy = replace(failed(second), trouble=Trouble("module_busy", "new firmware"))
+        assert engine.poll_failed(busy, at(second)) == []
 
 
 def test_an_unreadable_module_keeps_its_alerts(engine: Alerts) -> None:
