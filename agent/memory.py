@@ -87,6 +87,11 @@ class Memory:
         if key in self._known:
             self._known[key] &= ~(((1 << span.length) - 1) << span.offset)
 
+    def pages(self) -> Iterator[tuple[tuple[int, int, int], int, bytes]]:
+        """Address, bank and number of each page, a bit for each byte that is known, and its 256 bytes."""
+        for key in sorted(self._known):
+            yield key, self._known[key], bytes(self._pages[key])
+
     def spans(self) -> Iterator[Span]:
         """Everything that is known, as maximal runs, in address order."""
         for key in sorted(self._known):

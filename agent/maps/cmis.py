@@ -159,16 +159,13 @@ class CmisMap:
         return chosen
 
 
-def _signature(memory: Memory) -> tuple[tuple[Span, bytes], ...]:
+def _signature(memory: Memory) -> tuple[object, ...]:
     """All that is known of a module but its identity, state and firmware: who it is does not say what it has."""
-    return tuple((span, _unnamed(span, memory.get(span) or b"")) for span in memory.spans())
+    return tuple([(key, known, data if any(key[1:]) else _unnamed(data)) for key, known, data in memory.pages()])
 
 
-def _unnamed(span: Span, data: bytes) -> bytes:
-    if span.page or span.bank or span.i2c != _SERIAL_NUMBER.i2c:
-        return data
-    parts = (data[max(first - span.offset, 0) : max(end - span.offset, 0)] for first, end in _NATURE)
-    return b"".join(parts)
+def _unnamed(data: bytes) -> bytes:
+    return b"".join([data[first:end] for first, end in _NATURE])
 
 
 def _checksums(memory: Memory, module: Module, *, flat: bool) -> tuple[Trouble, ...]:
