@@ -20,8 +20,8 @@ from agent.state import Hub, LinkChanged, LinkState
 from agent.statefile import StateFile
 
 TICK_S: Final = 0.25
-SLICE: Final = 250
-"""Links that are copied at once: 2 ms."""
+SLICE: Final = 100
+"""Links that are copied at once: 1 ms, 6 ms on a busy machine."""
 AFTER_CHANGE_S: Final = 1.0
 """At most one save in this time: an edge reaches the disk at the next tick, in a storm a second later.
 

@@ -144,5 +144,5 @@ async def test_many_links_are_saved_a_slice_at_a_time(tmp_path: Path) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert counts[-1] == 1000
-    assert max(after - before for before, after in pairwise(counts)) == 250
+    assert max(after - before for before, after in pairwise(counts)) == 100
     assert len(json.loads(path.read_text())["links"]) == 1000

@@ -364,7 +364,7 @@ async def test_the_event_loop_is_never_held_for_long(bench: Bench) -> None:
         published.append(len(bench.of(Reading)))
     gc.unfreeze()
     assert published[-1] >= 3 * 256
-    assert max(after - before for before, after in pairwise(published)) == 16  # ports a slice
+    assert max(after - before for before, after in pairwise(published)) == 6  # ports a slice
     # Work that holds the loop does so in each of the three polls; a busy machine may stretch a turn or two.
     assert sum(turn > 0.020 for turn in turns) < 3
     print(f"longest turn of the event loop: {max(turns) * 1e3:.1f} ms")  # noqa: T201 - the figure is asked for

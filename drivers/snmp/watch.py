@@ -29,8 +29,8 @@ from drivers.snmp.traps import Trap
 
 _log = logging.getLogger(__name__)
 
-SLICE: Final = 16
-"""Ports that are published at once, 3 ms: a big switch takes longer than the event loop may wait."""
+SLICE: Final = 6
+"""Ports that are published at once, 4 ms the first time: a big switch takes longer than the event loop may wait."""
 _ABSENT: Final = Trouble("absent", "no module in the cage")
 
 Opener = Callable[[socket.AddressFamily], Awaitable[transport.Endpoint]]
