@@ -28,9 +28,9 @@ HEAD: Final = """# Dashboards
 `mixin/dashboards/` holds five dashboards for Grafana 10.4 or newer: import the files, choose the Prometheus that
 scrapes opticd. They, and the rules that some of their queries need, are described in `mixin/README.md`.
 
-Grafana is in neither Debian, PyPI nor npm and was not at hand, so there are no pictures of panels. That it knows every
-key of the files is tested with its own description of dashboards, panels and queries (its Foundation SDK for Python,
-made from Grafana's schemas). Below is what each
+Grafana's server is in neither Debian 12, PyPI nor npm and was not at hand, so there are no pictures of panels.
+That it knows every key of the files is tested with its own description of dashboards, panels and queries (its
+Foundation SDK for Python, made from Grafana's schemas). Below is what each
 panel's query answered, from a Prometheus that scraped `opticd demo` every second for {seconds} seconds. Written by
 `python -m benchmarks.dashboards`; of each query the first {series} series are shown. That every query has data is a
 test.
