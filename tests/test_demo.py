@@ -94,8 +94,13 @@ def test_metrics_are_what_promtool_expects(demo: Demo) -> None:
 
 
 def test_every_port_has_a_reading(demo: Demo) -> None:
-    every: list[dict[str, Any]] = json.loads(demo.get("api/v1/ports"))
-    ports = [port for port in every if port["device"] == "demo"]  # beside those of the switch over SNMP
+    def read() -> list[dict[str, Any]]:
+        """Those beside the ports of the switch over SNMP, once each was asked."""
+        every: list[dict[str, Any]] = json.loads(demo.get("api/v1/ports"))
+        ports = [port for port in every if port["device"] == "demo"]
+        return ports if all(port["module"] for port in ports) else []
+
+    ports = _wait(read, 30)
     assert len(ports) == 32
     assert {port["schema"] for port in ports} == {"opticd/reading/1"}
     assert {port["module"]["memory_map"] for port in ports} == {"cmis", "sff8636", "sff8472"}
