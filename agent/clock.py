@@ -5,12 +5,17 @@ Buses, sockets and the disk never know of this clock: their limits are seconds o
 
 import time
 from dataclasses import dataclass, field
-from typing import Final
-
-from agent.instances import Instant
+from typing import Final, NamedTuple
 
 CLOCK_SET: Final = 1_577_836_800.0
 """2020: a wall clock before it was set by nobody (a host without a clock of its own boots in 1970)."""
+
+
+class Instant(NamedTuple):
+    """Now: `monotonic` for intervals, `wall` (Unix seconds) for messages."""
+
+    monotonic: float
+    wall: float
 
 
 @dataclass(frozen=True, slots=True)

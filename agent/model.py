@@ -1,6 +1,6 @@
 """What is known of a port: readings, thresholds, links, events. Absent keys are absent, never None or NaN.
 
-`Reading` is the form in memory: columns by quantity, made once a poll and never changed. `agent.document`
+`Reading` is the form in memory: columns by quantity, made once a poll and never changed. `agent.documents.reading`
 turns it into the JSON of the contract, lane by lane and with dBm, where somebody looks.
 """
 
@@ -356,6 +356,10 @@ class AlertModule(TypedDict, total=False):
     vendor_name: str
     part_number: str
     serial_number: str
+
+
+CORRELATED: Final = "correlated"
+"""Rule name of an alert that stands for many ports."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,11 +30,11 @@ from smbus2 import smbus2 as linux
 from agent import maps
 from agent.errors import ConfigError
 from agent.memory import I2C_MODULE
-from agent.poller import IN_STEP
-from agent.portjob import PortJob, PortSetup
+from agent.polling.poller import IN_STEP
+from agent.polling.portjob import PortJob, PortSetup
 from agent.sources import Cage, Options
-from drivers.i2c import LinuxI2cBus, SystemCalls
-from drivers.paged import PagedMemory
+from drivers.i2c.bus import LinuxI2cBus, SystemCalls
+from drivers.i2c.paged import PagedMemory
 from fakes.live import LiveModule
 from fakes.products import PRODUCTS
 
@@ -114,7 +114,7 @@ class _Module:
 
 
 class BenchCalls:
-    """The system calls of `drivers.i2c`. `seconds(written, read)`: how long a transaction keeps the bus."""
+    """The system calls of `drivers.i2c.bus`. `seconds(written, read)`: how long a transaction keeps the bus."""
 
     def __init__(self, images: list[Image], *, seconds: Callable[[int, int], float] | None) -> None:
         self._images = images

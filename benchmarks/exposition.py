@@ -27,17 +27,17 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
 from prometheus_client.exposition import generate_latest
 
-from agent.config import Prometheus
+from agent.config.file import Prometheus
 from agent.model import Reading
 from agent.state import Hub
 from agent.version import __version__
 from benchmarks import golang
 from benchmarks.scraping import Scraper, crowd, free_port, paced
 from benchmarks.synthetic import Switch
-from exporters.exposition import Exposition
-from exporters.http import make_server
-from exporters.selfmetrics import Heart, SelfMetrics
-from exporters.tables import gzip_of
+from exporters.http.server import make_server
+from exporters.prometheus.exposition import Exposition
+from exporters.prometheus.selfmetrics import Heart, SelfMetrics
+from exporters.prometheus.tables import gzip_of
 
 PORTS: Final = 512
 DEVICE: Final = "leaf-17"

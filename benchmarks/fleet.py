@@ -22,7 +22,7 @@ from typing import Final
 from benchmarks.daemon import Daemon, Shape, running, total
 from benchmarks.record import Effort, Found, Row
 from benchmarks.scraping import Scraper, free_port
-from exporters.series import series
+from exporters.prometheus.series import series
 
 MODULES: Final = 50_000
 AGENTS: Final = 2

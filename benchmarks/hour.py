@@ -16,8 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from agent import app, config
+from agent.config import file as config
 from agent.model import Reading
+from agent.service import app
 from benchmarks.scraping import Scraper
 
 SAMPLES: Final = 360

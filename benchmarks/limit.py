@@ -8,22 +8,22 @@ from functools import partial
 from typing import Final, cast
 
 from agent import maps
-from agent.alertbook import AlertBook
-from agent.busloop import BusLoop, PortTurn
-from agent.engines import Engines
-from agent.history import History
+from agent.alerts.book import AlertBook
+from agent.alerts.configured import all_rules
+from agent.documents.history import History
 from agent.memory import ModuleMemory
 from agent.model import PollTiming
-from agent.poller import Poller, PollerOptions
-from agent.portjob import Outcome, Polled, PortJob, PortSetup
-from agent.rules_config import all_rules
-from agent.schedule import Slot
-from agent.session import Intervals
+from agent.modules.engines import Engines
+from agent.modules.session import Intervals
+from agent.polling.busloop import BusLoop, PortTurn
+from agent.polling.poller import Poller, PollerOptions
+from agent.polling.portjob import Outcome, Polled, PortJob, PortSetup
+from agent.polling.schedule import Slot
+from agent.polling.worker import WorkerPool
 from agent.sources import Cage, Options
 from agent.state import Hub
-from agent.worker import WorkerPool
 from benchmarks.bus import BenchDriver
-from exporters.exposition import Exposition
+from exporters.prometheus.exposition import Exposition
 
 BUSES: Final = 32
 MODULES: Final = 512

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from drivers import netdevs, netlink
+from drivers.host import netdevs, netlink
 from tests.netns import Namespace, namespace
 
 LIMIT_MS: Final = 100.0

@@ -23,13 +23,13 @@ from pathlib import Path
 
 import aiomqtt
 
-from agent.alertbook import AlertBook
-from agent.alertjson import encode_alert
-from agent.config import Mqtt
+from agent.alerts.book import AlertBook
+from agent.alerts.builtin import BUILTIN_RULES
+from agent.alerts.document import encode_alert
+from agent.config.file import Mqtt
 from agent.model import AlertEvent, DownCause, LinkEvent
-from agent.rules_builtin import BUILTIN_RULES
 from agent.state import Hub, LinkChanged, LinkState
-from exporters.mqtt import MqttExporter, Pace
+from exporters.mqtt.exporter import MqttExporter, Pace
 from tests.mosquitto import Broker, Subscriber, eventually
 from tests.test_mqtt import Gate
 

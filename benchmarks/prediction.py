@@ -15,12 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent import quantities as q
-from agent.alerts import Alerts
-from agent.baseline import Baselines
-from agent.instances import Instant
+from agent.alerts.builtin import BUILTIN_RULES
+from agent.alerts.engine import Alerts
+from agent.baselines.baseline import Baselines
+from agent.clock import Instant
 from agent.model import Bounds, Module, Reading, VdmSample
 from agent.quantities import Quantity
-from agent.rules_builtin import BUILTIN_RULES
 
 DAYS = 90
 STEP_S = 600.0

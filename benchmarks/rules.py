@@ -10,11 +10,11 @@ import statistics
 import time
 
 from agent import quantities as q
-from agent.alerts import Alerts
-from agent.instances import Instant
+from agent.alerts.builtin import BUILTIN_RULES
+from agent.alerts.engine import Alerts
+from agent.clock import Instant
 from agent.model import Bounds, LaneFlags, Module, Reading
 from agent.quantities import Quantity
-from agent.rules_builtin import BUILTIN_RULES
 
 PORTS = 512
 LANES = range(1, 9)

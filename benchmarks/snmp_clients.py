@@ -14,8 +14,8 @@ import time
 from typing import Any, Final
 
 from agent import quantities as q
-from agent.config_sources import SnmpSource as Section
-from agent.links import Links
+from agent.config.sources import SnmpSource as Section
+from agent.links.links import Links
 from agent.model import Module, PollTiming, Reading
 from agent.state import Hub
 from drivers.snmp import transport

@@ -16,9 +16,10 @@ from agent import maps
 from agent.errors import BusGone, DecodeError, DriverError, ModuleAbsent
 from agent.maps import sff8024
 from agent.memory import Memory, ModuleMemory, Span
-from drivers import coexistence, netdevs
-from drivers.i2c import LinuxI2cBus, SystemCalls
-from drivers.paged import PagedMemory
+from drivers import coexistence
+from drivers.host import netdevs
+from drivers.i2c.bus import LinuxI2cBus, SystemCalls
+from drivers.i2c.paged import PagedMemory
 from drivers.registry import Registry
 from drivers.sysfs import SPD_NAMES, FileCalls, SysfsMemory
 

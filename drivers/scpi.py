@@ -15,7 +15,7 @@ from typing import Final
 from agent.errors import BusTimeout, ConfigError, DeviceRefused, DriverError
 from agent.quantities import dbm
 from agent.sources import Options, SourceName
-from drivers.serial_wire import UsbPort, Wire, usb_ports
+from drivers.serial.wire import UsbPort, Wire, usb_ports
 
 _LINE_MAX: Final = 256
 _INFINITE: Final = 9.9e37
@@ -24,7 +24,7 @@ _NUMBER: Final = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
 
 
 class ScpiInstrument:
-    """`agent.selftest.Reference`: asks one instrument. Each query is bounded in time."""
+    """`agent.modules.selftest.Reference`: asks one instrument. Each query is bounded in time."""
 
     def __init__(
         self,

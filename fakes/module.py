@@ -23,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar, Final, Protocol
 
-from agent import images
+from agent.documents import images
 from agent.errors import ModuleAbsent
 from agent.memory import I2C_DIAGNOSTICS, I2C_MODULE, Memory, Span
 from fakes.module_rules import (

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from agent import quantities as q
-from agent.flaps import Observation
+from agent.links.flaps import Observation
 from agent.model import Module, Reading
 from fakes.scenario import Scenario
 from fakes.snmp_recording import Row

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from agent.flaps import Observation
+from agent.links.flaps import Observation
 from agent.model import Link
 from fakes import troubles
 from fakes.adapter import FakeAdapter

@@ -16,29 +16,32 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote
 
-from agent import config, document, images, maps
+from agent import maps
+from agent.config import file as config
+from agent.documents import images
+from agent.documents import reading as document
 from agent.errors import BusTimeout, OpticError, ShortRead
+from agent.links.peerbook import PeerBook
 from agent.memory import I2C_DIAGNOSTICS, I2C_MODULE, Memory, Span
-from agent.peerbook import PeerBook
 from agent.state import Hub, NeighboursSeen
-from drivers import netlink
-from drivers.ethtool import EthtoolMemory
-from drivers.ethtool_kernel import Kernel
-from drivers.lldpd import neighbours
-from drivers.netdevs import decode_link
-from drivers.serial_protocols import BusPirate, I2cDriver, Sc18im700
+from drivers.ethtool.driver import EthtoolMemory
+from drivers.ethtool.kernel import Kernel
+from drivers.host import netlink
+from drivers.host.lldpd import neighbours
+from drivers.host.netdevs import decode_link
+from drivers.serial.protocols import BusPirate, I2cDriver, Sc18im700
 from drivers.snmp import ber
 from drivers.snmp.rows import Rows
 from drivers.snmp.security import Community, User, Usm
-from exporters.scrape import accepts_gzip, negotiate
-from exporters.users import _credentials
+from exporters.http.users import _credentials
+from exporters.prometheus.scrape import accepts_gzip, negotiate
 from exporters.web.conversation import Conversation, Limits
 from fakes.images import image
 from fakes.products import PRODUCTS
 from scripts import fuzz_traps
 
 if TYPE_CHECKING:
-    from exporters.http import HttpServer
+    from exporters.http.server import HttpServer
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 CORPUS: Final = ROOT / "tests" / "corpus"
@@ -206,8 +209,8 @@ class _End(Exception):
 
 def _server() -> "HttpServer":
     if "server" not in _MADE:
-        from exporters.http import make_server  # noqa: PLC0415
-        from exporters.selfmetrics import SelfMetrics  # noqa: PLC0415
+        from exporters.http.server import make_server  # noqa: PLC0415
+        from exporters.prometheus.selfmetrics import SelfMetrics  # noqa: PLC0415
 
         hub = Hub("leaf")
         metrics = SelfMetrics(hub, version="1")
@@ -217,7 +220,7 @@ def _server() -> "HttpServer":
 
 def _exporter() -> Any:
     if "exporter" not in _MADE:
-        from exporters.mqtt import MqttExporter  # noqa: PLC0415
+        from exporters.mqtt.exporter import MqttExporter  # noqa: PLC0415
 
         _MADE["exporter"] = MqttExporter(Hub("leaf"), config.Mqtt(url="mqtt://x"), active=lambda: ())
     return _MADE["exporter"]

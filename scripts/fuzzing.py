@@ -23,8 +23,8 @@ sys.path.insert(0, str(ROOT))
 import atheris  # noqa: E402  # must come before what it instruments
 
 with atheris.instrument_imports(include=["agent", "drivers", "exporters"]):
-    import exporters.http  # imported late by the targets that need them, and to be watched all the same
-    import exporters.mqtt  # noqa: F401
+    import exporters.http.server  # imported late by the targets that need them, and to be watched all the same
+    import exporters.mqtt.exporter  # noqa: F401
     from scripts import fuzz_targets
 
 MOST_BYTES: Final = 4096

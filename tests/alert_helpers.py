@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from agent import quantities as q
-from agent.instances import Instant
+from agent.clock import Instant
 from agent.model import (
     AlertEvent,
     Bounds,

@@ -7,7 +7,7 @@ import asyncio
 import sys
 from dataclasses import replace
 
-from exporters.series import KINDS, typical
+from exporters.prometheus.series import KINDS, typical
 from tests.http_helpers import serving
 
 

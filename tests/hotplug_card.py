@@ -4,9 +4,9 @@ Loaded by a daemon in a process of its own through the entry-point group (`tests
 there are comes from the real kernel, what is in their cages from `fakes.ethtool`.
 """
 
-from drivers import netdevs
-from drivers.ethtool import EthtoolDriver
-from drivers.ethtool_kernel import Kernel
+from drivers.ethtool.driver import EthtoolDriver
+from drivers.ethtool.kernel import Kernel
+from drivers.host import netdevs
 from fakes.ethtool import FakeCard, FakeKernel
 from fakes.images import image
 from fakes.module import FakeModule

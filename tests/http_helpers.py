@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from agent.config import Prometheus
+from agent.config.file import Prometheus
 from agent.model import AlertEvent, Severity
 from agent.state import Hub
-from exporters.api import Document, History
-from exporters.http import HttpServer, make_server
-from exporters.selfmetrics import SelfMetrics
+from exporters.http.api import Document, History
+from exporters.http.server import HttpServer, make_server
+from exporters.prometheus.selfmetrics import SelfMetrics
 
 
 @dataclass

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from agent import quantities as q
-from agent.document import timestamp
+from agent.documents.reading import timestamp
 from agent.model import (
     AlertEvent,
     DownCause,
@@ -26,7 +26,7 @@ from agent.model import (
 from agent.quantities import Quantity
 from agent.state import Hub, LinkChanged, LinkState
 from benchmarks.synthetic import Switch
-from exporters.api import Document
+from exporters.http.api import Document
 from tests.http_helpers import Book, Served, alert, serving
 
 DIRTY, HOT, MUTE, FLAPPING, AGEING = "Ethernet3/5", "Ethernet2/9", "Ethernet5/2", "Ethernet1/7", "Ethernet4/12"

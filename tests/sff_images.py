@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from agent.document import decode_memory, to_document
+from agent.documents.reading import decode_memory, to_document
 from agent.maps import identify
 from agent.memory import I2C_DIAGNOSTICS, Memory, Span
 from agent.model import Reading

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from agent.causes import Cause
-from agent.rules import Gate, Rule
-from agent.rules_builtin import BUILTIN_RULES
+from agent.alerts.builtin import BUILTIN_RULES
+from agent.alerts.causes import Cause
+from agent.alerts.rules import Gate, Rule
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs" / "alerts.md").read_text(encoding="utf-8")

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.alertbook import GROUP_S, AlertBook
-from agent.alertjson import encode_alert, replayed, to_alert_document
-from agent.instances import Instant
+from agent.alerts.book import GROUP_S, AlertBook
+from agent.alerts.builtin import BUILTIN_RULES
+from agent.alerts.document import encode_alert, replayed, to_alert_document
+from agent.clock import Instant
 from agent.model import AlertEvent
-from agent.rules_builtin import BUILTIN_RULES
 from agent.state import Hub, LinkChanged, LinkState
 from tests.alert_helpers import DEVICE, WALL, at, edge, lanes, reading, said
 from tests.mosquitto import eventually

@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 
 from agent import quantities as q
-from agent.alerts import Alerts
-from agent.instances import Instant
+from agent.alerts.builtin import BUILTIN_RULES
+from agent.alerts.engine import Alerts
+from agent.alerts.rules import Gate, Limit, Rule
+from agent.clock import Instant
 from agent.model import (
     AlertEvent,
     Bounds,
@@ -18,8 +20,6 @@ from agent.model import (
     Trouble,
     VdmSample,
 )
-from agent.rules import Gate, Limit, Rule
-from agent.rules_builtin import BUILTIN_RULES
 from tests.alert_helpers import DEVICE, THRESHOLDS, WALL, at, edge, failed, lanes, module_event, reading, said
 
 

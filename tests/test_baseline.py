@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from agent import quantities as q
-from agent.alertbook import AlertBook
-from agent.baseline import Baselines, Figures
-from agent.baselinekeeper import BaselineKeeper
-from agent.drift import theil_sen, thinned
-from agent.instances import Instant
+from agent.alerts.book import AlertBook
+from agent.alerts.builtin import BUILTIN_RULES
+from agent.baselines.baseline import Baselines, Figures
+from agent.baselines.drift import theil_sen, thinned
+from agent.baselines.keeper import BaselineKeeper
+from agent.clock import Instant
 from agent.model import AlertEvent, Bounds, Module, Reading, VdmSample
 from agent.rows import NONE, Rows
-from agent.rules_builtin import BUILTIN_RULES
 from agent.state import Hub
 from tests.alert_helpers import DEVICE, WALL
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.redaction import redacted_config, scrubbed, secrets_of
+from agent.config.redaction import redacted_config, scrubbed, secrets_of
 from tests.conftest import ROOT
 from tests.http_helpers import serving
 from tests.test_cli import image

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from agent import quantities as q
-from agent.alerts import Alerts
-from agent.causes import Case, Cause, Peer, Seen, Shot, classify
-from agent.flaps import LinkTracker
-from agent.instances import Instant
+from agent.alerts.builtin import BUILTIN_RULES
+from agent.alerts.causes import Case, Cause, Peer, Seen, Shot, classify
+from agent.alerts.engine import Alerts
+from agent.alerts.rules import LINK
+from agent.clock import Instant
+from agent.links.flaps import LinkTracker
 from agent.model import AlertEvent, DownCause, LinkEvent, ModuleChange, ModuleEvent, PollFailed, Reading
-from agent.rules import LINK
-from agent.rules_builtin import BUILTIN_RULES
 from fakes.scenario import Scenario
 from tests.alert_helpers import THRESHOLDS, lanes
 from tests.test_fake_switch import Simulation

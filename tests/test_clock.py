@@ -2,8 +2,7 @@
 
 import time
 
-from agent.clock import Clock
-from agent.instances import Instant
+from agent.clock import Clock, Instant
 
 
 def test_the_host_s_clock_is_the_host_s() -> None:

@@ -12,9 +12,9 @@ from agent.maps.api import Description, Values, overlay
 from agent.maps.cmis import CmisMap
 from agent.maps.cmis_lanes import application
 from agent.maps.date_code import date_and_lot
+from agent.maps.registers import Field, checksum
 from agent.memory import Memory, Span
 from agent.model import LaneFlags
-from agent.registers import Field, checksum
 
 PAGES = (0x00, 0x01, 0x02, 0x10, 0x11)
 

@@ -8,8 +8,8 @@ from agent.maps import identify
 from agent.maps.cmis import CmisMap
 from agent.memory import Memory, Span
 from agent.model import Application
-from agent.session import ModuleSession
-from drivers.paged import PagedMemory
+from agent.modules.session import ModuleSession
+from drivers.i2c.paged import PagedMemory
 from fakes.images import image
 from fakes.module import FakeModule
 from fakes.products import PRODUCTS

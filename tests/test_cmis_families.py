@@ -8,15 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import quantities as q
-from agent.alerts import Alerts
+from agent.alerts.builtin import BUILTIN_RULES
+from agent.alerts.engine import Alerts
 from agent.maps import cmis_bailly, cmis_coherent, cmis_diagnostics, cmis_lasers, cmis_tunable, cmis_vdm
 from agent.maps.api import Values, overlay
 from agent.maps.cmis import CmisMap
 from agent.maps.quirks import parse
+from agent.maps.registers import Kind, f16
 from agent.memory import Memory, Span
 from agent.model import Laser, VdmSample
-from agent.registers import Kind, f16
-from agent.rules_builtin import BUILTIN_RULES
 from tests.alert_helpers import at, reading, said
 
 

@@ -6,9 +6,9 @@ from agent import maps
 from agent import quantities as q
 from agent.memory import Memory, Span
 from agent.model import VdmSample
-from agent.session import Intervals, ModuleSession, Refresh
-from drivers.i2c import LinuxI2cBus
-from drivers.paged import PagedMemory
+from agent.modules.session import Intervals, ModuleSession, Refresh
+from drivers.i2c.bus import LinuxI2cBus
+from drivers.i2c.paged import PagedMemory
 from fakes.adapter import FakeAdapter
 from fakes.i2cdev import FakeI2cDev
 from fakes.module import FakeModule

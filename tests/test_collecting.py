@@ -3,7 +3,7 @@
 import asyncio
 import gc
 
-from agent.collecting import freeze_what_stays, tuned
+from agent.service.collecting import freeze_what_stays, tuned
 
 
 class Knot:

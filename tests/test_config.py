@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import config
+from agent.config import file as config
 from agent.errors import ConfigError
 
 GOOD = """

@@ -2,10 +2,10 @@
 
 import pytest
 
-from agent.alerts import Alerts
-from agent.instances import Instant
+from agent.alerts.builtin import BUILTIN_RULES
+from agent.alerts.engine import Alerts
+from agent.clock import Instant
 from agent.model import AlertEvent, Module
-from agent.rules_builtin import BUILTIN_RULES
 from tests.alert_helpers import DEVICE, WALL, at, edge, reading, said
 
 PORTS = 512

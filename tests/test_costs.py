@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from agent.baseline import Baselines
+from agent.baselines.baseline import Baselines
 from agent.maps import identify
-from agent.session import ModuleSession
+from agent.modules.session import ModuleSession
 from agent.sources import Options
 from agent.state import Hub
 from benchmarks.synthetic import Switch
-from drivers.i2c import LinuxI2cBus
-from drivers.paged import PagedMemory
+from drivers.i2c.bus import LinuxI2cBus
+from drivers.i2c.paged import PagedMemory
 from drivers.sysfs import SysfsDriver
-from exporters.exposition import Exposition
+from exporters.prometheus.exposition import Exposition
 from fakes.adapter import FakeAdapter
 from fakes.i2cdev import FakeI2cDev
 from fakes.live import LiveModule
@@ -51,7 +51,16 @@ def with_parents(names: Iterable[str]) -> set[str]:
 def test_the_version_is_said_without_the_daemon() -> None:
     program = "import contextlib\nfrom agent.cli import main\nwith contextlib.suppress(SystemExit):\n    main()"
     names = imported(program, "--version")
-    assert not names & {"asyncio", "pydantic", "h11", "ssl", "agent.app", "agent.model", "tomllib", "logging"}
+    assert not names & {
+        "asyncio",
+        "pydantic",
+        "h11",
+        "ssl",
+        "agent.service.app",
+        "agent.model",
+        "tomllib",
+        "logging",
+    }
     assert {name for name in names if name.split(".")[0] in {"agent", "drivers", "exporters", "fakes"}} <= {
         "agent",
         "agent.cli",
@@ -64,13 +73,15 @@ def test_the_version_is_said_without_the_daemon() -> None:
 IDLE = """
 import asyncio, sys
 from pathlib import Path
-from agent import app, config
+from agent.service import app
+from agent.config import file as config
 
 async def main():
     daemon = app.Daemon(config.load(Path(sys.argv[1])), path=Path(sys.argv[1]))
     running = asyncio.create_task(daemon.run())
     while not daemon.poller or not daemon.poller.ready.is_set():
         await asyncio.sleep(0.02)
+        assert not running.done(), running
     reader, writer = await asyncio.open_connection(*daemon.addresses[0])
     writer.write(b"GET /metrics HTTP/1.0\\r\\nAccept-Encoding: gzip\\r\\n\\r\\n")
     assert b" 200 " in await reader.readline()
@@ -94,7 +105,7 @@ def test_an_idle_daemon_imports_what_it_uses(tmp_path: Path) -> None:
         '[exporter.prometheus]\nlisten = "127.0.0.1:0"\n[exporter.mqtt]\nurl = "mqtt://127.0.0.1:9"\n'
     )
     names = imported(IDLE, str(file))
-    assert {"exporters.http", "exporters.mqtt", "h11", "drivers.sysfs"} <= names
+    assert {"exporters.http.server", "exporters.mqtt.exporter", "h11", "drivers.sysfs"} <= names
     assert not with_parents(names) & NEVER
 
 

@@ -19,18 +19,18 @@ from pathlib import Path
 
 import pytest
 
-from agent.alertbook import AlertBook
-from agent.baselinekeeper import BaselineKeeper
-from agent.history import RECENT, History
+from agent.alerts.book import AlertBook
+from agent.alerts.configured import all_rules
+from agent.baselines.keeper import BaselineKeeper
+from agent.documents.history import RECENT, History
 from agent.maps import identify
-from agent.persist import PortKeeper
-from agent.portjob import Polled, PortJob, PortSetup
-from agent.rules_config import all_rules
-from agent.session import Intervals
+from agent.modules.keeper import PortKeeper
+from agent.modules.session import Intervals
+from agent.polling.portjob import Polled, PortJob, PortSetup
 from agent.state import Hub
-from drivers.i2c import LinuxI2cBus
-from drivers.paged import PagedMemory
-from exporters.exposition import Exposition
+from drivers.i2c.bus import LinuxI2cBus
+from drivers.i2c.paged import PagedMemory
+from exporters.prometheus.exposition import Exposition
 from fakes.adapter import FakeAdapter
 from fakes.i2cdev import FakeI2cDev
 from fakes.live import LiveModule

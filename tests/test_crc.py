@@ -6,8 +6,8 @@ import zlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporters import crc
-from exporters.tables import Piece, gzip_of
+from exporters.prometheus import crc
+from exporters.prometheus.tables import Piece, gzip_of
 
 
 @given(st.binary(max_size=300), st.binary(max_size=3000))

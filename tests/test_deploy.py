@@ -9,8 +9,8 @@ import aiohttp
 import pytest
 import yaml
 
-from agent import config
 from agent.cli import build_parser
+from agent.config import file as config
 from agent.version import __version__
 from tests.conftest import ROOT
 from tests.http_helpers import serving

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import config
+from agent.config import file as config
 from agent.memory import Memory, Span
 from drivers import discovery
 from drivers.discovery import Found, ListedPort

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import quantities as q
-from agent.document import decode_memory, timestamp, to_document
+from agent.documents.reading import decode_memory, timestamp, to_document
 from agent.errors import DecodeError
 from agent.maps import identify
 from agent.memory import I2C_DIAGNOSTICS, Memory, Span

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from agent import config
 from agent.cli import build_parser
+from agent.config import file as config
 from fakes import scenario
 from tests.conftest import ROOT
 

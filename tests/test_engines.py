@@ -8,11 +8,12 @@ from dataclasses import replace
 
 import pytest
 
-from agent import config, maps, rules_config
+from agent import maps
 from agent import quantities as q
-from agent.alertbook import AlertBook
-from agent.document import to_document
-from agent.engines import Engines
+from agent.alerts import configured as rules_config
+from agent.alerts.book import AlertBook
+from agent.config import file as config
+from agent.documents.reading import to_document
 from agent.errors import ConfigError
 from agent.memory import Span
 from agent.model import (
@@ -28,12 +29,13 @@ from agent.model import (
     Trouble,
     VdmSample,
 )
-from agent.poller import Poller, PollerOptions, PortSetup
-from agent.session import Intervals
-from agent.slices import Lasers, Share, data_paths
+from agent.modules.engines import Engines
+from agent.modules.session import Intervals
+from agent.modules.slices import Lasers, Share, data_paths
+from agent.polling.poller import Poller, PollerOptions, PortSetup
 from agent.state import Hub, PortForgotten
-from drivers.i2c import LinuxI2cBus
-from drivers.paged import PagedMemory
+from drivers.i2c.bus import LinuxI2cBus
+from drivers.i2c.paged import PagedMemory
 from fakes.adapter import Message
 from fakes.optics import Ramp
 from fakes.scenario import Scenario

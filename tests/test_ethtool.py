@@ -29,13 +29,13 @@ from agent.errors import (
     Unsupported,
 )
 from agent.memory import Memory, Shape, Span
-from agent.portjob import Outcome, PortJob, PortSetup
+from agent.polling.portjob import Outcome, PortJob, PortSetup
 from agent.sources import Options
 from agent.state import Hub
-from drivers import ethtool_ioctl
-from drivers.ethtool import EthtoolDriver, EthtoolMemory, card
-from drivers.ethtool_kernel import Kernel, kernel
-from drivers.netdevs import Candidate
+from drivers.ethtool import ioctl as ethtool_ioctl
+from drivers.ethtool.driver import EthtoolDriver, EthtoolMemory, card
+from drivers.ethtool.kernel import Kernel, kernel
+from drivers.host.netdevs import Candidate
 from fakes.ethtool import FakeCard, FakeKernel
 from fakes.module import FakeModule
 from tests.contract_suite import cmis_image, sfp_image
@@ -405,7 +405,7 @@ def test_pyroute2_stays_whole_for_others() -> None:
     """Only its messages are loaded; whoever imports the package later gets all of it."""
     code = (
         "import sys\n"
-        "from drivers.genetlink import declared\n"
+        "from drivers.ethtool.genetlink import declared\n"
         "declared('ethtool_module_eeprom_msg')\n"
         "assert not [name for name in sys.modules if name.startswith('pyroute2')]\n"
         "import pyroute2\n"

@@ -39,11 +39,11 @@ from agent.model import (
 )
 from agent.state import BusHealth, Discarded, Hub, LinkChanged, LinkState, PortForgotten
 from benchmarks.synthetic import Switch
-from exporters.exposition import Exposition
-from exporters.families import Profile
-from exporters.layout import PowerUnit
-from exporters.series import KINDS, series
-from exporters.tables import gzip_of, halves
+from exporters.prometheus.exposition import Exposition
+from exporters.prometheus.families import Profile
+from exporters.prometheus.layout import PowerUnit
+from exporters.prometheus.series import KINDS, series
+from exporters.prometheus.tables import gzip_of, halves
 
 parse_openmetrics = cast(
     "Callable[[str], Iterable[Metric]]",

@@ -9,7 +9,8 @@ import aiohttp
 import bcrypt
 import pytest
 
-from agent import app, config
+from agent.config import file as config
+from agent.service import app
 from agent.state import SourceHealth
 from tests.conftest import ROOT
 from tests.http_helpers import Served, serving

@@ -9,15 +9,15 @@ import pytest
 
 from agent import quantities as q
 from agent.errors import ConfigError
-from agent.flaps import Observation
+from agent.links.flaps import Observation
 from agent.maps import identify
 from agent.memory import I2C_DIAGNOSTICS, Span
 from agent.model import ModuleChange, ModuleEvent, PollFailed, Reading
-from agent.poller import PortSetup
-from agent.portjob import PortJob
+from agent.polling.poller import PortSetup
+from agent.polling.portjob import PortJob
 from agent.state import Discarded, Event
-from drivers.i2c import LinuxI2cBus
-from drivers.paged import PagedMemory
+from drivers.i2c.bus import LinuxI2cBus
+from drivers.i2c.paged import PagedMemory
 from fakes import scenario
 from fakes.images import image
 from fakes.live import LiveModule

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from agent.commands import scan
-from agent.config import DEFAULT_CONFIG
+from agent.config.file import DEFAULT_CONFIG
 from drivers.discovery import Found
 from tests.conftest import ROOT
 from tests.netns import namespace, needs_root

@@ -7,11 +7,13 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from agent.alertbook import AlertBook
-from agent.alertjson import encode_alert
-from agent.forensics import MOST_CASES, Forensics, Watch
-from agent.history import History
-from agent.latches import Latch, Where
+from agent.alerts.book import AlertBook
+from agent.alerts.builtin import BUILTIN_RULES
+from agent.alerts.document import encode_alert
+from agent.alerts.forensics import MOST_CASES, Forensics, Watch
+from agent.documents.history import History
+from agent.links.peerbook import PeerBook
+from agent.links.peers import End, Peers
 from agent.model import (
     AlertEvent,
     DownCause,
@@ -23,9 +25,7 @@ from agent.model import (
     PollFailed,
     Reading,
 )
-from agent.peerbook import PeerBook
-from agent.peers import End, Peers
-from agent.rules_builtin import BUILTIN_RULES
+from agent.modules.latches import Latch, Where
 from agent.state import Hub, LinkChanged, LinkState, NeighboursSeen
 from tests.alert_helpers import DEVICE, WALL, lanes, reading
 from tests.mosquitto import eventually

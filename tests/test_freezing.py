@@ -7,16 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from agent import config, maps, opening
-from agent.config_sources import I2cSource, ModuleSource
+from agent import maps
+from agent.config import file as config
+from agent.config.sources import I2cSource, ModuleSource
 from agent.errors import BusGone, ConfigError
 from agent.memory import Memory, Shape, Span
-from agent.session import Intervals, ModuleSession, Refresh
+from agent.modules.session import Intervals, ModuleSession, Refresh
+from agent.service import opening
 from agent.sources import Cage as SourceCage
 from agent.sources import Options
-from drivers.i2c import LinuxI2cBus
-from drivers.i2c_cages import I2cDriver
-from drivers.paged import PagedMemory
+from drivers.i2c.bus import LinuxI2cBus
+from drivers.i2c.cages import I2cDriver
+from drivers.i2c.paged import PagedMemory
 from fakes.adapter import FakeAdapter
 from fakes.i2cdev import FakeI2cDev
 from fakes.module import FakeModule

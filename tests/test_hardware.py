@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from agent import images, maps
+from agent import maps
+from agent.documents import images
 from agent.errors import PageRefused
-from agent.identification import Identification, Meter, Reads
 from agent.maps.api import Description
 from agent.memory import ModuleMemory, Span
+from agent.modules.identification import Identification, Meter, Reads
 from drivers.registry import Registry
 
 CASES = ("present", "paged", "banked", "cancelled")

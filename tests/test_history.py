@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from agent import quantities as q
-from agent.history import History
+from agent.documents.history import History
 from agent.model import Module, ModuleChange, ModuleEvent, Reading, VdmSample
 from agent.state import Hub, PortForgotten
 

@@ -15,10 +15,10 @@ from agent.errors import DriverError
 from agent.memory import Memory
 from agent.model import FecBin, HostCounters, LinkEvent
 from agent.state import Hub
-from drivers.ethtool_kernel import Kernel
-from drivers.ethtool_stats import CardLink, CardStats, Fec
-from drivers.genetlink import GenericNetlink
-from drivers.hostcounters import HostCounterReader, HostSide, infiniband_ports
+from drivers.ethtool.genetlink import GenericNetlink
+from drivers.ethtool.kernel import Kernel
+from drivers.ethtool.stats import CardLink, CardStats, Fec
+from drivers.host.counters import HostCounterReader, HostSide, infiniband_ports
 from fakes.ethtool import FakeCard, FakeKernel
 from fakes.module import FakeModule
 

@@ -102,9 +102,9 @@ path = "{sys}/bus/i2c/devices/*-0050/eeprom"
 LOOK = """
 import sys
 from pathlib import Path
-from agent import app
+from agent.service import app
 from agent.commands.run import log_to_stderr
-from agent.config import parse
+from agent.config.file import parse
 from drivers.discovery import default_config
 
 def look():

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.synthetic import Switch
-from exporters.http import HttpServer
+from exporters.http.server import HttpServer
 from exporters.web.conversation import BODY_BYTES, HEAD_BYTES, Conversation, Limits
 from tests.http_helpers import Served, serving
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import images
+from agent.documents import images
 from agent.errors import (
     BusError,
     BusGone,
@@ -21,9 +21,9 @@ from agent.errors import (
     Unsupported,
 )
 from agent.memory import Memory, Shape, Span
-from drivers.i2c import LinuxI2cBus, bus_path
-from drivers.mux import Hop, MuxTree, parse_path
-from drivers.paged import PagedMemory
+from drivers.i2c.bus import LinuxI2cBus, bus_path
+from drivers.i2c.mux import Hop, MuxTree, parse_path
+from drivers.i2c.paged import PagedMemory
 from fakes.adapter import FULL_I2C, SMBUS_BLOCK, SMBUS_BYTE, SMBUS_WORD, FakeAdapter, Message
 from fakes.i2cdev import FakeI2cDev
 from fakes.module import FakeModule

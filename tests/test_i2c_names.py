@@ -7,10 +7,10 @@ import pytest
 from agent import maps
 from agent.errors import BusGone, NotPermitted
 from agent.memory import Span
-from agent.session import ModuleSession
+from agent.modules.session import ModuleSession
 from agent.sources import Cage, Options
-from drivers.i2c_cages import I2cDriver
-from drivers.i2c_names import AdapterName
+from drivers.i2c.cages import I2cDriver
+from drivers.i2c.names import AdapterName
 from fakes.adapter import FakeAdapter
 from fakes.i2cdev import FakeI2cDev
 from fakes.scenario import Scenario

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.documents.images import Image, load, to_document
 from agent.errors import DecodeError
-from agent.images import Image, load, to_document
 from agent.memory import I2C_DIAGNOSTICS, Memory, Span
 from tests.sff_images import QSFP_00, SFP_A0
 

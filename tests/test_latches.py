@@ -1,9 +1,9 @@
 """Latched flags: kept with first time, last time and count, by flag and lane."""
 
 from agent import quantities as q
-from agent.latches import Latch, Latches, Where, with_flags
 from agent.maps.api import Values
 from agent.model import LaneFlags
+from agent.modules.latches import Latch, Latches, Where, with_flags
 
 LOS1, LOS3 = Where("rx_los", 1), Where("rx_los", 3)
 HOT = Where("temperature_high_alarm", 0)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from agent.clock import Clock
-from agent.linkkeeper import LinkKeeper
-from agent.links import Links, Observation
+from agent.links.keeper import LinkKeeper
+from agent.links.links import Links, Observation
 from agent.model import DownCause
 from agent.state import Hub, LinkState
 

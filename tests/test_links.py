@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent import rules_config
-from agent.alertbook import AlertBook
-from agent.flaps import CORRELATION_PORTS, REMOVAL_S, SETTLE_S, LinkTracker, Observation
-from agent.links import Links
+from agent.alerts import configured as rules_config
+from agent.alerts.book import AlertBook
+from agent.links.flaps import CORRELATION_PORTS, REMOVAL_S, SETTLE_S, LinkTracker, Observation
+from agent.links.links import Links
 from agent.model import AlertEvent, DownCause, LinkEvent, ModuleChange, ModuleEvent
 from agent.state import Hub, LinkChanged, LinkState, PortForgotten
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from agent.errors import DriverError
+from agent.links.peerbook import PeerBook
 from agent.model import End, Neighbour
-from agent.peerbook import PeerBook
 from agent.state import Hub, NeighboursSeen
-from drivers.lldpd import Lldpd, neighbours
+from drivers.host.lldpd import Lldpd, neighbours
 from tests.mosquitto import eventually
 from tests.netns import Namespace, namespace, needs_root
 

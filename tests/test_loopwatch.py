@@ -8,8 +8,8 @@ from functools import partial
 
 import pytest
 
-from agent import loopwatch
-from agent.loopwatch import LoopWatch
+from agent.service import loopwatch
+from agent.service.loopwatch import LoopWatch
 
 
 def busy(seconds: float) -> None:

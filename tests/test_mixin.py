@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 import yaml
 
-from agent.alertjson import to_alert_document
+from agent.alerts.document import to_alert_document
 from agent.model import AlertEvent
 from tests.conftest import ROOT
 from tests.test_prometheus import free_port

@@ -12,11 +12,11 @@ from agent import maps
 from agent import quantities as q
 from agent.memory import Span
 from agent.model import PollFailed
-from agent.oneshot import Recorder
-from agent.portjob import Outcome, PortJob, PortSetup
-from agent.session import ModuleSession, Refresh
+from agent.modules.session import ModuleSession, Refresh
+from agent.polling.oneshot import Recorder
+from agent.polling.portjob import Outcome, PortJob, PortSetup
 from agent.sources import Options
-from drivers.i2c_cages import I2cDriver
+from drivers.i2c.cages import I2cDriver
 from fakes.scenario import Scenario
 from fakes.switch import FakeSwitch
 

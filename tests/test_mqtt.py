@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from agent import quantities as q
-from agent.alertbook import AlertBook
-from agent.config import Mqtt
+from agent.alerts.book import AlertBook
+from agent.alerts.builtin import BUILTIN_RULES
+from agent.config.file import Mqtt
 from agent.errors import ConfigError
 from agent.model import AlertEvent
-from agent.rules_builtin import BUILTIN_RULES
 from agent.state import Hub
-from exporters.mqtt import MqttExporter, Pace, alert_topic, encoded
+from exporters.mqtt.exporter import MqttExporter, Pace, alert_topic, encoded
 from tests.alert_helpers import DEVICE, edge, reading
 from tests.mosquitto import Broker, Subscriber, eventually, free_port, needs_mosquitto, publish, retained, running
 
@@ -115,9 +115,9 @@ async def test_a_lane_has_its_own_topic(tmp_path: Path) -> None:
 
 CHILD = """
 import asyncio, sys
-from agent.config import Mqtt
+from agent.config.file import Mqtt
 from agent.state import Hub
-from exporters.mqtt import MqttExporter
+from exporters.mqtt.exporter import MqttExporter
 
 async def main():
     hub = Hub("leaf-17")
@@ -316,7 +316,7 @@ async def test_a_wrong_password_is_said_once_and_the_right_one_is_read_again(
         await asyncio.sleep(1.0)
         assert not agent.exporter.connected
         assert agent.exporter.outbox.messages == 1
-        assert len([record for record in caplog.records if record.name == "exporters.mqtt"]) == 1
+        assert len([record for record in caplog.records if record.name == "exporters.mqtt.exporter"]) == 1
         assert "Not authorized" in caplog.text
         assert "wrong" not in caplog.text
         secret.write_text("right\n", encoding="utf-8")

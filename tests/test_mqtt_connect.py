@@ -11,10 +11,10 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
-from agent.config import Mqtt
+from agent.config.file import Mqtt
 from agent.state import Hub
-from exporters.mqtt import MqttExporter
-from exporters.mqtt_client import Connection, parse_url
+from exporters.mqtt.client import Connection, parse_url
+from exporters.mqtt.exporter import MqttExporter
 from fakes.broker import embedded_broker
 from tests.alert_helpers import DEVICE
 from tests.mosquitto import Subscriber, eventually, needs_mosquitto, running

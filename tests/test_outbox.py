@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from exporters.outbox import Limits, Message, Outbox
+from exporters.mqtt.outbox import Limits, Message, Outbox
 
 INFO, WARNING, CRITICAL = 0, 1, 2
 
@@ -94,7 +94,7 @@ async def test_what_is_put_before_the_database_is_open_comes_behind_what_it_has(
 CHILD = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from exporters.outbox import Outbox
+from exporters.mqtt.outbox import Outbox
 
 async def main():
     outbox = Outbox(Path(sys.argv[1]))
@@ -262,8 +262,8 @@ async def test_a_damaged_database_is_put_aside(tmp_path: Path, damage: str) -> N
 FULL = """
 import asyncio, resource, signal, sys
 from pathlib import Path
-from exporters import outbox_store
-from exporters.outbox import Outbox
+from exporters.mqtt import store as outbox_store
+from exporters.mqtt.outbox import Outbox
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

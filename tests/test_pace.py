@@ -7,8 +7,8 @@ import pytest
 from agent import quantities as q
 from agent.model import Module, ModuleChange, ModuleEvent, PollFailed, Reading, Trouble
 from agent.state import Hub
-from exporters.exposition import Exposition
-from exporters.pace import Pace
+from exporters.prometheus.exposition import Exposition
+from exporters.prometheus.pace import Pace
 
 
 def test_nobody_is_expected_before_there_is_a_rhythm() -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from agent import quantities as q
-from agent.engines import Engines
 from agent.model import Laser, Module
-from agent.slices import Lasers, Share
+from agent.modules.engines import Engines
+from agent.modules.slices import Lasers, Share
 from tests import chromium
 from tests.chromium import Page
 from tests.http_helpers import Served, alert, serving
@@ -21,7 +21,7 @@ from tests.page_scene import AGEING, DIRTY, EMPTY, FLAPPING, HOT, MUTE, Hour, Sc
 
 pytestmark = pytest.mark.skipif(chromium.BINARY is None, reason="Chromium is not installed (Debian: chromium)")
 
-PAGE = Path(__file__).parent.parent / "exporters" / "page"
+PAGE = Path(__file__).parent.parent / "exporters" / "http" / "page"
 SHOWN = "document.querySelectorAll('#groups .cell').length === 512 && document.querySelectorAll('#alerts a').length"
 
 

@@ -3,9 +3,9 @@
 import asyncio
 from pathlib import Path
 
-from agent import config
-from agent.app import Daemon
+from agent.config import file as config
 from agent.model import LinkEvent, PollTiming, Reading
+from agent.service.app import Daemon
 
 FLAP = """
 description = "One link flaps."

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from agent import peers
 from agent.errors import ConfigError
-from agent.peers import End
+from agent.links import peers
+from agent.links.peers import End
 
 LINK = """
 [[link]]

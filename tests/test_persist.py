@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from agent import quantities as q
-from agent.latches import Latch, Where
 from agent.model import LaneFlags, Module, ModuleChange, ModuleEvent, Reading
-from agent.persist import PortKeeper
+from agent.modules.keeper import PortKeeper
+from agent.modules.latches import Latch, Where
 from agent.state import Hub
 
 SN1 = Module(vendor_name="ACME", part_number="P-1", serial_number="SN1", form_factor="OSFP")

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from agent import quantities as q
 from agent.maps.api import Values, overlay
+from agent.maps.plan import Draft, compile_plan
+from agent.maps.registers import LANE_BITS, LANE_NIBBLES, Field, Item, Kind, place
 from agent.memory import I2C_DIAGNOSTICS, Memory, Span
 from agent.model import LaneFlags, VdmSample
-from agent.plan import Draft, compile_plan
 from agent.quantities import Flag, Quantity
-from agent.registers import LANE_BITS, LANE_NIBBLES, Field, Item, Kind, place
 
 MICRO = Fraction(1, 1_000_000)
 STATE = Field("module_state", offset=3, bits=(1,), width=3)

@@ -4,7 +4,7 @@ import pytest
 
 from agent import quantities as q
 from agent.maps.api import Values
-from agent.plausibility import Plausibility, blank, floating, possible
+from agent.modules.plausibility import Plausibility, blank, floating, possible
 from agent.quantities import Quantity
 
 

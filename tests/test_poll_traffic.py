@@ -10,9 +10,9 @@ import pytest
 from agent.maps import identify
 from agent.memory import Span
 from agent.model import ModuleChange
-from agent.session import Intervals, ModuleSession
-from drivers.i2c import LinuxI2cBus
-from drivers.paged import PagedMemory
+from agent.modules.session import Intervals, ModuleSession
+from drivers.i2c.bus import LinuxI2cBus
+from drivers.i2c.paged import PagedMemory
 from fakes.adapter import FakeAdapter, Message
 from fakes.i2cdev import FakeI2cDev
 from fakes.live import LiveModule

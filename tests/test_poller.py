@@ -14,11 +14,11 @@ import pytest
 from agent import quantities as q
 from agent.memory import Span
 from agent.model import Module, ModuleChange, ModuleEvent, PollFailed, PollTiming, Reading
-from agent.poller import IN_STEP, Poller, PollerOptions, PortSetup
-from agent.session import Intervals
+from agent.modules.session import Intervals
+from agent.polling.poller import IN_STEP, Poller, PollerOptions, PortSetup
 from agent.state import BusHealth, Discarded, Event, Hub
-from drivers.i2c import LinuxI2cBus
-from drivers.paged import PagedMemory
+from drivers.i2c.bus import LinuxI2cBus
+from drivers.i2c.paged import PagedMemory
 from fakes.adapter import FakeAdapter
 from fakes.i2cdev import FakeI2cDev
 from fakes.module import FakeModule

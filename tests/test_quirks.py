@@ -10,8 +10,8 @@ from agent.errors import ConfigError, DecodeError, ModuleAbsent
 from agent.maps.quirks import builtin, effects, parse
 from agent.memory import I2C_DIAGNOSTICS, Memory, Shape, Span
 from agent.model import Module
-from agent.session import ModuleSession
-from drivers.paged import PagedMemory
+from agent.modules.session import ModuleSession
+from drivers.i2c.paged import PagedMemory
 from fakes.images import image
 from fakes.module import FakeModule
 from fakes.products import PRODUCTS

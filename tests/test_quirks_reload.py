@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from agent import app, config
 from agent import quantities as q
+from agent.config import file as config
 from agent.errors import ConfigError
 from agent.model import Reading
+from agent.service import app
 
 
 class Told:

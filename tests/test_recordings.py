@@ -11,8 +11,8 @@ from typing import Final
 
 import pytest
 
-from agent.document import decode_memory, to_document
-from agent.images import load
+from agent.documents.images import load
+from agent.documents.reading import decode_memory, to_document
 from agent.maps import identify
 from tests.conftest import SHARED
 from tests.recording_facts import Check, compare, compare_checksums

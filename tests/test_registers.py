@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import quantities as q
-from agent.memory import I2C_DIAGNOSTICS, Memory, Span
-from agent.registers import (
+from agent.maps.registers import (
     LANE_BITS,
     LANE_NIBBLES,
     Bit,
@@ -25,6 +24,7 @@ from agent.registers import (
     read_bounds,
     read_text,
 )
+from agent.memory import I2C_DIAGNOSTICS, Memory, Span
 
 TEMPERATURE = Field(q.TEMPERATURE, offset=14, kind=Kind.S16, lsb=Fraction(1, 256), advertised=Bit(0x01, 159, 0))
 POWER = Field(

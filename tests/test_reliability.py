@@ -24,10 +24,10 @@ from cryptography.x509.oid import NameOID
 from agent import maps
 from agent import quantities as q
 from agent.memory import Span
-from agent.session import ModuleSession
+from agent.modules.session import ModuleSession
 from agent.sources import Options
-from drivers.i2c_cages import I2cDriver
-from exporters.outbox import Limits, Outbox
+from drivers.i2c.cages import I2cDriver
+from exporters.mqtt.outbox import Limits, Outbox
 from fakes.module import FakeModule
 from fakes.scenario import load
 from fakes.switch import FakePort, FakeSwitch
@@ -234,7 +234,7 @@ async def test_a_broker_whose_certificate_expired(tmp_path: Path, caplog: pytest
             await asyncio.sleep(1.0)
             assert not agent.exporter.connected
             assert agent.exporter.outbox_messages == 1
-            said = [record for record in caplog.records if record.name == "exporters.mqtt"]
+            said = [record for record in caplog.records if record.name == "exporters.mqtt.exporter"]
             assert len(said) == 1
 
 

@@ -2,8 +2,19 @@
 
 import pytest
 
+from agent.links.reliability import (
+    EVERYTHING,
+    KIND,
+    PART,
+    PORT,
+    VENDOR,
+    Figure,
+    Record,
+    figures,
+    most_expected,
+    records,
+)
 from agent.model import DownCause, Module, Reading
-from agent.reliability import EVERYTHING, KIND, PART, PORT, VENDOR, Figure, Record, figures, most_expected, records
 from agent.state import Hub, LinkState
 
 ACME = Module(vendor_name="ACME", part_number="A-400", form_factor="OSFP")

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from agent import app, config, peerbook
+from agent.config import file as config
 from agent.errors import ConfigError
+from agent.links import peerbook
+from agent.links.peerbook import PeerBook
 from agent.model import AlertEvent, End, Neighbour, Reading
-from agent.opening import Opened, Wanted
-from agent.peerbook import PeerBook
-from agent.reloading import Requests
+from agent.service import app
+from agent.service.opening import Opened, Wanted
+from agent.service.reloading import Requests
 from agent.state import Hub, NeighboursSeen
 from tests.mosquitto import eventually
 

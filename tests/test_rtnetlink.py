@@ -16,12 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.errors import DecodeError
-from agent.links import Links
+from agent.links.links import Links
 from agent.model import DownCause, LinkEvent
 from agent.state import Hub, LinkState, SourceHealth
-from drivers import netlink
-from drivers.netdevs import candidates, decode_link, interfaces, natural
-from drivers.rtnetlink import LinkWatcher
+from drivers.host import netlink
+from drivers.host.netdevs import candidates, decode_link, interfaces, natural
+from drivers.host.rtnetlink import LinkWatcher
 from tests.netns import Namespace, namespace, needs_root
 
 DEVICE = "leaf-17"

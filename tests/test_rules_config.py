@@ -3,12 +3,12 @@
 import pytest
 
 from agent import quantities as q
-from agent.alerts import Alerts
-from agent.config import parse
+from agent.alerts.configured import all_rules
+from agent.alerts.engine import Alerts
+from agent.alerts.rules import Count, Limit, Margin, Rule, Threshold
+from agent.config.file import parse
 from agent.errors import ConfigError
 from agent.model import VdmSample
-from agent.rules import Count, Limit, Margin, Rule, Threshold
-from agent.rules_config import all_rules
 from tests.alert_helpers import at, lanes, reading, said
 
 

@@ -6,21 +6,21 @@ from pathlib import Path
 import pytest
 
 from agent import maps
-from agent.alertbook import AlertBook
-from agent.alerts import Alerts
-from agent.instances import Instant
+from agent.alerts.book import AlertBook
+from agent.alerts.builtin import BUILTIN_RULES
+from agent.alerts.engine import Alerts
+from agent.alerts.vdm import WATCHED
+from agent.clock import Instant
 from agent.maps.cmis_vdm import OBSERVABLES
 from agent.memory import Memory, Span
 from agent.model import AlertEvent, HostCounters, Reading
-from agent.portjob import PortJob, PortSetup
-from agent.rules_builtin import BUILTIN_RULES
-from agent.rules_vdm import WATCHED
-from agent.session import Intervals
+from agent.modules.session import Intervals
+from agent.polling.portjob import PortJob, PortSetup
 from agent.state import Hub
-from drivers.ethtool_kernel import Kernel
-from drivers.hostcounters import HostCounterReader, HostSide
-from drivers.i2c import LinuxI2cBus
-from drivers.paged import PagedMemory
+from drivers.ethtool.kernel import Kernel
+from drivers.host.counters import HostCounterReader, HostSide
+from drivers.i2c.bus import LinuxI2cBus
+from drivers.i2c.paged import PagedMemory
 from fakes.adapter import FakeAdapter
 from fakes.ethtool import FakeCard, FakeKernel
 from fakes.i2cdev import FakeI2cDev

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from agent import cli, ruletest
+from agent import cli
 from agent import quantities as q
-from agent.document import to_document
+from agent.alerts import ruletest
+from agent.documents.readback import from_document
+from agent.documents.reading import to_document
 from agent.errors import ConfigError
-from agent.readingjson import from_document
 from tests.alert_helpers import lanes, reading
 
 HOT = """

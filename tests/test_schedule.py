@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from agent.schedule import Budget, Slot
+from agent.polling.schedule import Budget, Slot
 
 
 def run(slot: Slot, *, until: float, takes_s: float = 0.01, start: float = 0.0) -> tuple[list[float], int]:

@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 import jsonschema
 import pytest
 
-from agent.alertjson import encode_alert
+from agent.alerts.document import encode_alert
 from tests.conftest import ROOT
 from tests.daemon_process import DaemonProcess, write_config
 from tests.mosquitto import Heard, Subscriber, eventually, needs_mosquitto, publish

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from agent.state import Hub, SourceHealth
-from exporters.selfmetrics import Heart, SelfMetrics
+from exporters.prometheus.selfmetrics import Heart, SelfMetrics
 
 
 @dataclass

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from agent import images, maps
+from agent import maps
+from agent.documents import images
 from agent.errors import BusTimeout, ConfigError, DeviceRefused, ModuleAbsent
 from agent.memory import Span
-from agent.selftest import Report, selftest
+from agent.modules.selftest import Report, selftest
 from agent.sources import parse_source
-from drivers.i2c import LinuxI2cBus
-from drivers.paged import PagedMemory
+from drivers.i2c.bus import LinuxI2cBus
+from drivers.i2c.paged import PagedMemory
 from drivers.scpi import ScpiInstrument, open_reference
 from fakes.adapter import FakeAdapter
 from fakes.i2cdev import FakeI2cDev

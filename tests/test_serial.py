@@ -22,9 +22,9 @@ from agent.errors import (
 )
 from agent.memory import Memory, Span
 from agent.sources import Cage, Options
-from drivers.serial_bridge import SerialBus, SerialDriver
-from drivers.serial_protocols import Bridge, BusPirate, I2cDriver, Sc18im700
-from drivers.serial_wire import Wire
+from drivers.serial.bridge import SerialBus, SerialDriver
+from drivers.serial.protocols import Bridge, BusPirate, I2cDriver, Sc18im700
+from drivers.serial.wire import Wire
 from fakes.module import FakeModule
 from fakes.serial_bridges import Program, bus_pirate, i2c_driver, sc18im700
 from fakes.serial_pty import FakePort, SerialLine

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from agent.alertbook import AlertBook
-from agent.forensics import Forensics, Watch
-from agent.history import History
+from agent.alerts.book import AlertBook
+from agent.alerts.builtin import BUILTIN_RULES
+from agent.alerts.forensics import Forensics, Watch
+from agent.documents.history import History
+from agent.links.peerbook import PeerBook
 from agent.model import AlertEvent, End, Reading
-from agent.peerbook import PeerBook
-from agent.rules_builtin import BUILTIN_RULES
 from agent.state import NeighboursSeen
 from fakes.snmp_agent import Behaviour
 from fakes.snmp_recording import INTEGER, OCTET_STRING, Row, parse_oid

@@ -13,8 +13,8 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
-from agent.devices import DeviceDocument
-from agent.document import ReadingDocument
+from agent.documents.device import DeviceDocument
+from agent.documents.reading import ReadingDocument
 from drivers.snmp import rules
 from drivers.snmp.credentials import Credentials
 from drivers.snmp.oneshot import read_device

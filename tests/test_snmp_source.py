@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent import config
 from agent import quantities as q
-from agent.config_sources import SnmpSource as Section
+from agent.config import file as config
+from agent.config.sources import SnmpSource as Section
 from agent.errors import ConfigError
-from agent.links import Links
+from agent.links.links import Links
 from agent.model import DownCause, LinkEvent, Module, ModuleChange, ModuleEvent, PollFailed, Reading
 from agent.state import Hub, PortForgotten, SourceHealth
 from drivers.snmp.source import SnmpSource

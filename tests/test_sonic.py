@@ -20,13 +20,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import quantities as q
-from agent.config_sources import SonicSource as Section
+from agent.config.sources import SonicSource as Section
 from agent.errors import BusGone, ConfigError
-from agent.links import Links
+from agent.links.links import Links
 from agent.model import Bounds, DownCause, LinkEvent, Module, ModuleChange, ModuleEvent, PollFailed, Reading
 from agent.state import Hub, PortForgotten, SourceHealth
-from drivers import sonic, sonic_tables
-from drivers.sonic_tables import PortRows
+from drivers.sonic import driver as sonic
+from drivers.sonic import tables as sonic_tables
+from drivers.sonic.tables import PortRows
 from fakes.sonic import FakeXcvrd, Layout
 
 pytestmark = pytest.mark.skipif(

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from agent import config
-from agent.config_sources import ModuleSource
+from agent.config import file as config
+from agent.config.sources import ModuleSource
 from agent.errors import ConfigError, NotPermitted, PageRefused
 from agent.memory import Memory, Shape, Span
 from agent.sources import Cage, Options, parse_source
 from drivers import registry
 from drivers.coexistence import module_owner, remembered
-from drivers.i2c_cages import I2cDriver
+from drivers.i2c.cages import I2cDriver
 from drivers.registry import Registry
 from drivers.sysfs import SysfsDriver
 from fakes.adapter import FakeAdapter

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import images
+from agent.documents import images
 from agent.errors import (
     BusError,
     BusGone,

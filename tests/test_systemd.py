@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import sdnotify
+from agent.service import sdnotify
 from tests.conftest import ROOT
 
 UNITS = ROOT / "systemd"

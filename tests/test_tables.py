@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from agent import quantities as q
-from agent.document import decode_memory
-from agent.images import load
+from agent.documents.images import load
+from agent.documents.reading import decode_memory
+from agent.documents.tables import render, verdict
 from agent.maps import identify
 from agent.model import Bounds, LaneFlags, Laser, Module, Reading, Stats, Trouble, Tunable, VdmSample
-from agent.tables import render, verdict
 from tests.sff_images import qsfp, read, sfp
 
 BARE = Reading(device="leaf-17", port="Ethernet0", source="i2c:12", time=0.0, module=Module())

@@ -4,8 +4,8 @@ from array import array
 
 import pytest
 
+from agent.maps.vdm import Definitions, VdmSamples, joined, named
 from agent.model import Bounds, VdmSample
-from agent.vdm import Definitions, VdmSamples, joined, named
 from tests.test_costs import session_of
 
 LIMITS = Bounds(high_alarm=80.0, low_alarm=-5.0)

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from agent import document, images, maps, oneshot
+from agent import maps
+from agent.documents import images
+from agent.documents import reading as document
+from agent.polling import oneshot
 from tests.contract_suite import Bench
 from tests.test_driver_contract import BENCHES
 

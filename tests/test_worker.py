@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from agent.errors import BusHung, Busy, ModuleAbsent
-from agent.worker import LINGER_S, QUEUE_LIMIT, WorkerPool
+from agent.polling.worker import LINGER_S, QUEUE_LIMIT, WorkerPool
 
 
 @asynccontextmanager

@@ -13,15 +13,15 @@ import pytest
 from agent import maps
 from agent.errors import NotPermitted
 from agent.memory import I2cBus, Memory, Span
-from agent.poller import Poller
-from agent.session import Intervals
-from agent.simulation import Simulation
+from agent.modules.session import Intervals
+from agent.polling.poller import Poller
+from agent.service.simulation import Simulation
 from agent.sources import Options
 from agent.state import Hub
-from drivers.i2c import LinuxI2cBus
-from drivers.serial_bridge import SerialBus
-from drivers.serial_protocols import BusPirate, I2cDriver, Sc18im700
-from drivers.serial_wire import Wire
+from drivers.i2c.bus import LinuxI2cBus
+from drivers.serial.bridge import SerialBus
+from drivers.serial.protocols import BusPirate, I2cDriver, Sc18im700
+from drivers.serial.wire import Wire
 from drivers.sysfs import SysfsDriver
 from fakes.adapter import FULL_I2C, SMBUS_BLOCK, SMBUS_BYTE, SMBUS_WORD, FakeAdapter
 from fakes.i2cdev import FakeI2cDev

@@ -18,10 +18,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-from agent import config, images, maps, oneshot
+from agent import maps
+from agent.config import file as config
+from agent.config.redaction import redacted_config, scrubbed, secrets_of
+from agent.documents import images
 from agent.errors import ConfigError, OpticError
+from agent.polling import oneshot
 from agent.progress import Progress
-from agent.redaction import redacted_config, scrubbed, secrets_of
 from agent.version import __version__
 
 _LOG_LINES: Final = 2000
@@ -160,7 +163,7 @@ def _text_of(path: str) -> str:
 
 def _configured(loaded: config.Config | None, archive: Archive) -> Iterator[str]:
     """The sources of the config that are modules of this host."""
-    from agent.config_sources import ModuleSource, PluginSource
+    from agent.config.sources import ModuleSource, PluginSource
     from drivers.registry import Registry
 
     registry = Registry()

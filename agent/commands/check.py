@@ -7,10 +7,10 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from agent import config
 from agent.commands import check_files
-from agent.config import Config, Profile
-from agent.config_sources import FakeSource, SnmpSource, SonicSource, Source
+from agent.config import file as config
+from agent.config.file import Config, Profile
+from agent.config.sources import FakeSource, SnmpSource, SonicSource, Source
 from agent.errors import ConfigError, DriverError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _addresses(loaded: Config, file: Path) -> None:
     """What no hardware mends: an address that is none, a list of targets that is not there."""
     from drivers.registry import Registry
-    from exporters import listen
+    from exporters.http import listen
 
     registry = Registry()
     for at, section in enumerate(loaded.source):
@@ -63,7 +63,7 @@ def _in(place: str) -> Generator[None]:
 
 
 def _series(loaded: Config) -> None:
-    from exporters.series import series
+    from exporters.prometheus.series import series
 
     prometheus = loaded.exporter.prometheus or config.Prometheus()
     print(f"series a module (power in {' and '.join(prometheus.power_units)}; * is the profile of this file):")

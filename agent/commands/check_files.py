@@ -5,10 +5,10 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from agent import peers
-from agent.config import Config, Mqtt
-from agent.config_sources import SnmpSource
+from agent.config.file import Config, Mqtt
+from agent.config.sources import SnmpSource
 from agent.errors import ConfigError
+from agent.links import peers
 
 CREDENTIALS: Final = Path("/run/credentials")
 """Where systemd shows credentials to a unit while it runs (LoadCredential)."""
@@ -58,7 +58,7 @@ def _named(loaded: Config) -> Iterator[Named]:
 
 
 def _web(path: Path) -> Iterator[Named]:
-    from exporters import webconfig
+    from exporters.http import webconfig
 
     yield Named("", (path,), lambda: webconfig.load(path))
     try:
@@ -72,7 +72,7 @@ def _web(path: Path) -> Iterator[Named]:
 
 
 def _mqtt(section: Mqtt) -> Iterator[Named]:
-    from exporters import mqtt_client
+    from exporters.mqtt import client as mqtt_client
 
     yield Named("", (), lambda: mqtt_client.parse_url(section.url))
     if (path := section.password_file) is not None:

@@ -8,7 +8,9 @@ import time
 from pathlib import Path
 from typing import Final
 
-from agent import document, images, maps, tables
+from agent import maps
+from agent.documents import images, tables
+from agent.documents import reading as document
 from agent.errors import DecodeError, OpticError
 from agent.model import Reading
 

@@ -12,9 +12,10 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import urlsplit
 
-from agent import app, config
 from agent.commands.run import log_to_stderr
+from agent.config import file as config
 from agent.model import AlertEvent
+from agent.service import app
 from fakes import broker
 from fakes.snmp_switch import switch_process
 

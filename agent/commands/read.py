@@ -4,10 +4,12 @@ import argparse
 import json
 import socket
 
-from agent import images, maps, oneshot
+from agent import maps
 from agent.commands import read_device
 from agent.commands.decode import show
+from agent.documents import images
 from agent.errors import OpticError
+from agent.polling import oneshot
 from agent.progress import Progress
 from agent.sources import parse_source
 from drivers.registry import Registry

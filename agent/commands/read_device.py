@@ -4,8 +4,8 @@ import argparse
 import json
 import sys
 
-from agent import tables
-from agent.devices import DeviceRead
+from agent.documents import tables
+from agent.documents.device import DeviceRead
 from agent.errors import ConfigError
 from agent.progress import Progress
 from agent.sources import SourceName
@@ -33,7 +33,7 @@ def run(source: SourceName, arguments: argparse.Namespace) -> int:
 
 def _read(source: SourceName) -> DeviceRead:
     if source.kind == "sonic":
-        from drivers import sonic
+        from drivers.sonic import driver as sonic
 
         return sonic.read(source)
     from drivers.snmp import oneshot

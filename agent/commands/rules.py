@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from agent import ruletest
+from agent.alerts import ruletest
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -5,9 +5,9 @@ import logging
 import sys
 from typing import Final
 
-from agent import app, opening
-from agent.config import DEFAULT_CONFIG, Config, load, parse
-from agent.firstlook import FirstLook
+from agent.config.file import DEFAULT_CONFIG, Config, load, parse
+from agent.service import app, opening
+from agent.service.firstlook import FirstLook
 
 _log = logging.getLogger(__name__)
 _NOTHING: Final = (
@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     log_to_stderr(debug=arguments.debug)
     if not arguments.profile_loop:
         return _run(arguments)
-    from agent.loopwatch import LoopWatch
+    from agent.service.loopwatch import LoopWatch
 
     with LoopWatch().watching():
         return _run(arguments)

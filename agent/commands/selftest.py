@@ -9,9 +9,9 @@ from typing import Final
 from agent import maps
 from agent.errors import ConfigError
 from agent.grid import Cell, Tone, painted, safe, table
+from agent.modules.selftest import Report, selftest
 from agent.progress import Progress
 from agent.quantities import RX_POWER, TX_POWER
-from agent.selftest import Report, selftest
 from agent.sources import SourceName, parse_source
 from drivers.registry import Registry
 

@@ -15,10 +15,10 @@ No value is in both plans, so `overlay(fast, slow)` puts the last result of the 
 from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
+from agent.maps.values import Values
 from agent.memory import Memory, Span
 from agent.model import Bounds, Module, Trouble
 from agent.quantities import Quantity
-from agent.values import Values
 
 __all__ = ["Description", "Freezable", "MemoryMap", "Plan", "Values", "overlay"]
 
@@ -107,7 +107,7 @@ class Freezable(Protocol):
 
     @property
     def freeze_banks(self) -> tuple[int, ...]:
-        """The banks to freeze, see `agent.freezing`; () where the module does not advertise it."""
+        """The banks to freeze, see `agent.modules.freezing`; () where the module does not advertise it."""
         ...
 
 

@@ -27,12 +27,12 @@ from agent.maps import (
 from agent.maps import cmis_fields as f
 from agent.maps.cmis_lanes import Lanes, applications, lanes
 from agent.maps.cmis_module import add_identity, add_lanes, add_names, facts
+from agent.maps.plan import CompiledPlan, Part, compile_plan
 from agent.maps.quirks import CustomObservable, Effects, Quirk, Replacement, builtin, effects
+from agent.maps.registers import Field, Item, Kind, checksum, offered, place, read_bounds
 from agent.memory import Memory, Span
 from agent.model import Bounds, Module, Trouble
-from agent.plan import CompiledPlan, Part, compile_plan
 from agent.quantities import Quantity
-from agent.registers import Field, Item, Kind, checksum, offered, place, read_bounds
 
 _LOWER: Final = (Span(0, 8), Span(26, 92))
 """Lower memory without its flags and monitors."""
@@ -439,7 +439,7 @@ class CmisDescription:
 
     @property
     def freeze_banks(self) -> tuple[int, ...]:
-        """The banks with statistics (VDM, coherent performance) that `agent.freezing` makes stand still."""
+        """The banks with statistics (VDM, coherent performance) that `agent.modules.freezing` makes stand still."""
         return self.chosen.freeze_banks
 
     def at_work(self, span: Span, block: bytes, *, before: bool) -> bool | None:

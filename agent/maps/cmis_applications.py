@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from agent.maps import cmis_fields as f
+from agent.maps.registers import Field, Kind
 from agent.memory import Memory, Span
 from agent.model import APPLICATIONS_A_BLOCK
-from agent.registers import Field, Kind
 
 _DESCRIPTOR: Final = 8
 _FIRST_REVISION: Final = 0x53

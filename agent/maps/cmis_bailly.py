@@ -9,11 +9,11 @@ from fractions import Fraction
 from typing import Final
 
 from agent import quantities as q
+from agent.maps.plan import Draft
+from agent.maps.registers import Confidence, Field, Kind, read, read_bounds
 from agent.memory import Memory, Span
 from agent.model import Bounds, Laser
-from agent.plan import Draft
 from agent.quantities import Quantity
-from agent.registers import Confidence, Field, Kind, read, read_bounds
 
 IDENTIFIER: Final = Field(
     "laser_module_identifier", page=0xB0, offset=128, ref="Page B0h, byte 128", confidence=Confidence.ONE_SOURCE,

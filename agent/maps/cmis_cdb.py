@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from agent.maps import cmis_fields as f
+from agent.maps.plan import Draft
 from agent.memory import Memory, Span
-from agent.plan import Draft
 
 _STATUS: Final = f.CDB_STATUS[0].offset
 STATUS: Final = Span(_STATUS, 2)

@@ -13,10 +13,10 @@ from typing import Final, NamedTuple
 from agent import quantities as q
 from agent.maps import cmis_fields as f
 from agent.maps import sff8024
+from agent.maps.plan import Draft
+from agent.maps.registers import Bit, Confidence, Field, Item, Kind, place, scaler
 from agent.memory import Memory, Span
 from agent.model import Stats
-from agent.plan import Draft
-from agent.registers import Bit, Confidence, Field, Item, Kind, place, scaler
 
 ADVERTISED: Final = Bit(0x01, 142, 4)
 """Clear on some modules whose pages work: then byte 128 of page 40h tells (00h and FFh: no)."""

@@ -11,10 +11,10 @@ from typing import Final, NamedTuple
 from agent import quantities as q
 from agent.maps.cmis_fields import LANES_PER_BANK
 from agent.maps.cmis_lanes import Lanes
+from agent.maps.plan import Draft
+from agent.maps.registers import Bit, Field, Item, Kind, place
 from agent.memory import Memory, Span
-from agent.plan import Draft
 from agent.quantities import Quantity
-from agent.registers import Bit, Field, Item, Kind, place
 
 ADVERTISED: Final = Bit(0x01, 142, 5)
 LATENCY_ADVERTISED: Final = Bit(0x01, 145, 3)

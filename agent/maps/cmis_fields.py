@@ -10,9 +10,9 @@ from fractions import Fraction
 from typing import Final
 
 from agent import quantities as q
+from agent.maps.registers import LANE_BITS, LANE_NIBBLES, Bit, Confidence, Field, Kind
 from agent.memory import Span
 from agent.quantities import ALARM_FLAGS, ALARMED, BOUNDS, Flag, Quantity
-from agent.registers import LANE_BITS, LANE_NIBBLES, Bit, Confidence, Field, Kind
 
 CELSIUS: Final = Fraction(1, 256)
 HUNDRED_MICROVOLT: Final = Fraction(1, 10_000)  # of a volt

@@ -10,11 +10,11 @@ from typing import Final
 
 from agent import quantities as q
 from agent.maps import cmis_fields as f
+from agent.maps.plan import Draft
+from agent.maps.registers import Confidence, Field, Kind, read_bounds
 from agent.memory import Memory, Span
 from agent.model import Bounds, Laser
-from agent.plan import Draft
 from agent.quantities import BOUNDS, Quantity
-from agent.registers import Confidence, Field, Kind, read_bounds
 
 ELSFP: Final = 0x22
 STATES: Final = ("off", "ramping", "on")

@@ -10,9 +10,9 @@ from typing import Final
 
 from agent import quantities as q
 from agent.maps.cmis_fields import LANES_PER_BANK, TENTH_MICROWATT, Monitor
+from agent.maps.registers import LANE_BITS, Bit, Confidence, Field, Kind
 from agent.memory import Memory, Span
 from agent.quantities import BOUNDS, LINEAR_FLAGS, Quantity
-from agent.registers import LANE_BITS, Bit, Confidence, Field, Kind
 
 CAPABILITY: Final = Span(128, 21, 0xC1)
 _FIVE_MILLIVOLT: Final = Fraction(5, 1000)

@@ -7,9 +7,9 @@ from agent.maps import cmis_fields as f
 from agent.maps import sff8024
 from agent.maps.cmis_lanes import Lanes
 from agent.maps.date_code import date_and_lot
+from agent.maps.registers import Field, checksum, read, read_text
 from agent.memory import Memory
 from agent.model import Application, Module
-from agent.registers import Field, checksum, read, read_text
 
 MEDIA_TECHNOLOGIES: Final[Mapping[int, str]] = {
     0x00: "850 nm VCSEL",

@@ -6,10 +6,10 @@ from typing import Final, NamedTuple
 
 from agent.maps import cmis_fields
 from agent.maps.cmis_fields import LANES_PER_BANK
+from agent.maps.plan import Draft
+from agent.maps.registers import Bit, Field, Kind, read
 from agent.memory import Memory, Span
 from agent.model import Tunable
-from agent.plan import Draft
-from agent.registers import Bit, Field, Kind, read
 
 ADVERTISED: Final = Bit(0x01, 155, 6)
 CAPABILITIES: Final = Span(128, 128, 0x04)

@@ -1,7 +1,7 @@
 """Versatile diagnostics of CMIS, pages 20h-2Fh: what is measured is declared by the module itself, word by word.
 
 Descriptors (20h-23h) and thresholds (28h-2Bh) are read once; samples (24h-27h) and flags (2Ch) belong to the slow
-plan. Statistic observables (min, max, avg, total) are those of an interval that `agent.freezing` ends.
+plan. Statistic observables (min, max, avg, total) are those of an interval that `agent.modules.freezing` ends.
 """
 
 import struct
@@ -14,12 +14,12 @@ from itertools import chain, takewhile
 from typing import Final, NamedTuple
 
 from agent import quantities as q
+from agent.maps.plan import Draft
+from agent.maps.registers import Bit, Confidence, Field, Kind, read_bounds, scaler
+from agent.maps.vdm import Definitions, VdmSamples
 from agent.memory import Memory, Span
 from agent.model import Bounds, Trouble
-from agent.plan import Draft
 from agent.quantities import BOUNDS, Quantity
-from agent.registers import Bit, Confidence, Field, Kind, read_bounds, scaler
-from agent.vdm import Definitions, VdmSamples
 
 ADVERTISED: Final = Bit(0x01, 142, 6)
 GROUPS: Final = Field("vdm_groups", page=0x2F, offset=128, bits=(0,), width=2, ref="Page 2Fh, byte 128 bits 1-0",

@@ -4,8 +4,8 @@ import re
 from datetime import date
 from typing import Final
 
+from agent.maps.registers import Field
 from agent.memory import Memory
-from agent.registers import Field
 
 _DATE: Final = re.compile(r"(\d\d)(\d\d)(\d\d)")
 

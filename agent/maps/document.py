@@ -21,9 +21,9 @@ from agent.maps import (
     sff8472_fields,
     sff8636_fields,
 )
+from agent.maps.registers import Bit, Confidence, Field, Kind
 from agent.memory import FREEZE_CONTROL, I2C_DIAGNOSTICS, I2C_MODULE
 from agent.quantities import Quantity
-from agent.registers import Bit, Confidence, Field, Kind
 
 _HEAD: Final = """\
 # Registers

@@ -8,6 +8,7 @@ from agent.maps import sff8024
 from agent.maps import sff8472_fields as f
 from agent.maps.date_code import date_and_lot
 from agent.maps.quirks import Effects, Quirk
+from agent.maps.registers import checksum, read
 from agent.maps.sff8472_diagnostics import Diagnostics, readable, since_12_4
 from agent.maps.sff8690 import Tuning
 from agent.maps.sff_common import (
@@ -32,7 +33,6 @@ from agent.maps.sff_common import (
 )
 from agent.memory import Memory, Span
 from agent.model import Module
-from agent.registers import checksum, read
 
 _DWDM_SFP: Final = 0x0B
 _COPPER_PIGTAIL: Final = 0x21

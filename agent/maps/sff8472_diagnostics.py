@@ -7,11 +7,11 @@ from typing import Literal
 
 from agent.maps import sff8472_fields as f
 from agent.maps.quirks import Effects
+from agent.maps.registers import Field, Item, place, read, read_bounds
 from agent.maps.sff_common import as_said, bit_set, filled, said_by
 from agent.memory import Memory, Span
 from agent.model import Bounds, Trouble
 from agent.quantities import Quantity, Unit
-from agent.registers import Field, Item, place, read, read_bounds
 
 Convert = Callable[[int], float]
 

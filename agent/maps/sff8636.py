@@ -7,6 +7,7 @@ from agent.errors import DecodeError
 from agent.maps import sff8024, sff8636_parameters
 from agent.maps import sff8636_fields as f
 from agent.maps.quirks import Effects, Quirk
+from agent.maps.registers import Field, Item, checksum, offered, place, read_bounds
 from agent.maps.sff8636_identity import identity
 from agent.maps.sff_common import (
     SffDescription,
@@ -21,7 +22,6 @@ from agent.maps.sff_common import (
 from agent.memory import Memory, Span
 from agent.model import Bounds
 from agent.quantities import Quantity
-from agent.registers import Field, Item, checksum, offered, place, read_bounds
 
 _ALL_LANES: Final = (1, 2, 3, 4)
 _TEMPERATURE_AND_VOLTAGE: Final = (f.TEMPERATURE, f.SUPPLY_VOLTAGE)

@@ -8,10 +8,10 @@ from fractions import Fraction
 from typing import Final
 
 from agent import quantities as q
+from agent.maps.registers import Bit, Confidence, Field, Kind
 from agent.maps.sff_common import CELSIUS, HUNDRED_MICROVOLT, TENTH_MICROWATT, TWO_MICROAMPERE
 from agent.memory import Span
 from agent.quantities import ALARM_FLAGS, BOUNDS, Flag, Quantity
-from agent.registers import Bit, Confidence, Field, Kind
 
 LANES: Final = 4
 

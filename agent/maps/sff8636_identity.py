@@ -6,6 +6,7 @@ from typing import Final
 from agent.maps import sff8024
 from agent.maps import sff8636_fields as f
 from agent.maps.date_code import date_and_lot
+from agent.maps.registers import Field, read
 from agent.maps.sff_common import (
     ACC,
     AOC,
@@ -22,7 +23,6 @@ from agent.maps.sff_common import (
 )
 from agent.memory import Memory
 from agent.model import Module, Trouble
-from agent.registers import Field, read
 
 _OLD_IDENTIFIERS: Final = (0x0C, 0x0D)
 _NO_CONNECTOR: Final = 0x23

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from agent.maps import sff8636_fields as f
+from agent.maps.plan import Draft
+from agent.maps.registers import f16
 from agent.maps.sff_common import bit_set, filled
 from agent.memory import Memory, Span
 from agent.model import Bounds, VdmSample
-from agent.plan import Draft
 from agent.quantities import BOUNDS
-from agent.registers import f16
 
 _INFINITE_LTP: Final = 0xFFFF
 VENDOR: Final = 192
@@ -116,7 +116,7 @@ def flags(number: int, data: bytes) -> tuple[str, ...]:
 
 
 class Parameters:
-    """The `agent.plan.Part` of the list; without `latched` the flags, which reading clears, are left alone."""
+    """The `agent.maps.plan.Part` of the list; without `latched` the flags, which reading clears, are left alone."""
 
     def __init__(self, listed: tuple[Parameter, ...], memory: Memory, *, latched: bool) -> None:
         self._listed = [(each, bounds(each, memory)) for each in listed]

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from agent.maps import sff8472_fields as f
+from agent.maps.plan import Draft
+from agent.maps.registers import Field, read
 from agent.memory import Memory, Span
-from agent.plan import Draft
-from agent.registers import Field, read
 
 LIGHT_SPEED: Final = 299_792_458.0
 """Metres a second."""
@@ -24,7 +24,7 @@ class Range:
 
 
 class Tuning:
-    """The `agent.plan.Part` of page 02h: where the laser is set, where it is, whether it is there yet."""
+    """The `agent.maps.plan.Part` of page 02h: where the laser is set, where it is, whether it is there yet."""
 
     def __init__(self, memory: Memory) -> None:
         self._range = _range(memory)

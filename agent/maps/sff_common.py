@@ -6,12 +6,12 @@ from fractions import Fraction
 from typing import Final, cast
 
 from agent.maps.api import Plan
+from agent.maps.plan import Part, compile_plan, shared_plan
 from agent.maps.quirks import Effects, Quirk, builtin, effects
+from agent.maps.registers import Bit, Field, Item, read_text
 from agent.memory import Memory, Span
 from agent.model import Bounds, Module, Trouble
-from agent.plan import Part, compile_plan, shared_plan
 from agent.quantities import Quantity
-from agent.registers import Bit, Field, Item, read_text
 
 CELSIUS: Final = Fraction(1, 256)
 HUNDRED_MICROVOLT: Final = Fraction(1, 10_000)  # of a volt

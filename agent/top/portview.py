@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, cast
 from rich.text import Text
 
 from agent import quantities as q
+from agent.documents.tables import verdict
 from agent.grid import Tone as GridTone
-from agent.tables import verdict
 from agent.top.documents import Alert, Lane, Limits, Port, Row
 from agent.top.portmore import coherent_lines, diagnostic_lines, laser_lines
 from agent.top.store import worst_ber

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from agent.devices import DeviceRead
+from agent.documents.device import DeviceRead
 from agent.sources import Options, SourceName
 from drivers.snmp import rules, transport
 from drivers.snmp.addresses import split_address

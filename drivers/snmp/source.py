@@ -16,9 +16,9 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from agent.config_sources import SnmpSource as Section
+from agent.config.sources import SnmpSource as Section
 from agent.errors import ConfigError, DriverError
-from agent.links import Links
+from agent.links.links import Links
 from agent.state import Hub, SourceHealth
 from drivers.snmp import rules, transport
 from drivers.snmp.client import Limits

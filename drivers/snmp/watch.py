@@ -10,11 +10,11 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Final
 
-from agent import collecting
 from agent.errors import DriverError
-from agent.flaps import Observation
-from agent.links import Links
+from agent.links.flaps import Observation
+from agent.links.links import Links
 from agent.model import Link, Module, ModuleChange, ModuleEvent, PollFailed, PollTiming, Reading, Trouble
+from agent.service import collecting
 from agent.state import Hub, NeighboursSeen, PortForgotten, SourceHealth
 from drivers.snmp import lldp, transport
 from drivers.snmp.client import Limits, Session

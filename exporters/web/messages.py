@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final, Protocol
 
-from exporters.api import encode
+from exporters.http.api import encode
 
 TEXT: Final = {"Content-Type": "text/plain; charset=utf-8"}
 

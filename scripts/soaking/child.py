@@ -10,10 +10,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Final, TextIO
 
-from agent import config as config_file
-from agent.app import Daemon, run_to_end
 from agent.clock import Clock
+from agent.config import file as config_file
 from agent.model import Reading
+from agent.service.app import Daemon, run_to_end
 
 BIN: Final = 0.05
 """Width of a class of the report, as a part of the interval."""

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from agent.memory import Memory
-from drivers.ethtool import EthtoolMemory
-from drivers.ethtool_kernel import Kernel
+from drivers.ethtool.driver import EthtoolMemory
+from drivers.ethtool.kernel import Kernel
 from fakes.ethtool import FakeCard, FakeKernel
 from fakes.module import FakeModule
 from tests.contract_suite import CASES

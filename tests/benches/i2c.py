@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable
 
 from agent.memory import Memory
-from drivers.i2c import LinuxI2cBus
-from drivers.mux import Hop, MuxTree
-from drivers.paged import PagedMemory
+from drivers.i2c.bus import LinuxI2cBus
+from drivers.i2c.mux import Hop, MuxTree
+from drivers.i2c.paged import PagedMemory
 from fakes.adapter import FULL_I2C, SMBUS_BLOCK, SMBUS_BYTE, SMBUS_WORD, FakeAdapter
 from fakes.i2cdev import FakeI2cDev
 from fakes.module import FakeModule

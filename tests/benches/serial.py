@@ -6,7 +6,7 @@ from pathlib import Path
 
 from agent.memory import Memory, ModuleMemory, Span
 from agent.sources import Options
-from drivers.serial_bridge import SerialDriver
+from drivers.serial.bridge import SerialDriver
 from fakes.module import FakeModule
 from fakes.serial_bridges import Program, bus_pirate, i2c_driver, sc18im700
 from fakes.serial_pty import SerialLine

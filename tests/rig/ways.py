@@ -15,8 +15,8 @@ from typing import Any
 from agent.errors import OpticError
 from agent.memory import Shape, Span
 from drivers import discovery
-from drivers.i2c import LinuxCalls, LinuxI2cBus
-from drivers.paged import PagedMemory
+from drivers.i2c.bus import LinuxCalls, LinuxI2cBus
+from drivers.i2c.paged import PagedMemory
 from drivers.sysfs import SysfsMemory
 
 RUN = Path("/run/fake")

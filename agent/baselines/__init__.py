@@ -1,0 +1,1 @@
+"""What is usual for a module in its port, learnt over days."""

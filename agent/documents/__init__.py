@@ -1,0 +1,1 @@
+"""Readings as documents: JSON, tables, saved module memory."""

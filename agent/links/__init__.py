@@ -1,0 +1,1 @@
+"""Links and their flaps: edges, counters, who is at the other end, how reliable."""

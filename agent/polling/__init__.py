@@ -1,0 +1,1 @@
+"""When which module is read, on which thread."""

@@ -1,0 +1,1 @@
+"""The daemon put together, and how it lives under a service manager."""

@@ -1,0 +1,1 @@
+"""Modules of NICs, through the kernel: ethtool netlink, its ioctl, statistics."""

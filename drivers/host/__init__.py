@@ -1,0 +1,1 @@
+"""What this host knows of its links: interfaces, edges, counters, neighbours."""

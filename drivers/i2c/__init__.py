@@ -1,0 +1,1 @@
+"""Modules on I2C buses: transfers, muxes, page select, and the guard on every write."""

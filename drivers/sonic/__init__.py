@@ -1,0 +1,1 @@
+"""Modules of a SONiC switch, out of its database."""

@@ -1,0 +1,1 @@
+"""Alerts over MQTT: kept on disk until the broker has them."""

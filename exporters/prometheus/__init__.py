@@ -1,0 +1,1 @@
+"""Prometheus text and OpenMetrics: rendered once after a poll, joined for a scrape."""
