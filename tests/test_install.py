@@ -49,8 +49,8 @@ def test_pipx_installs_a_command_that_works(tmp_path: Path) -> None:
     image.write_text(json.dumps({"family": "cmis", "pages": {"lower": FLAT}}))
     reading = json.loads(_said(opticd, "decode", str(image), "--format", "json"))
     assert (reading["module"]["revision"], reading["module_state"]) == ("5.0", "ModuleReady")
-    command = (opticd, "demo", "--ports", "2", "--listen", "127.0.0.1:0", "--duration", "2")
-    demo = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    short = (opticd, "demo", "--ports", "2", "--listen", "127.0.0.1:0", "--duration", "2")
+    demo = subprocess.run(short, check=True, capture_output=True, text=True, timeout=60)
     assert "  broker   none, so no MQTT" in demo.stdout  # the package of the broker is not there, the demo is
     assert "Traceback" not in demo.stderr
     shared = tmp_path / "home" / "venvs" / "opticd" / "share"
