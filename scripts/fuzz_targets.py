@@ -33,9 +33,9 @@ from drivers.serial.protocols import BusPirate, I2cDriver, Sc18im700
 from drivers.snmp import ber
 from drivers.snmp.rows import Rows
 from drivers.snmp.security import Community, User, Usm
-from exporters.http.users import _credentials
 from exporters.prometheus.scrape import accepts_gzip, negotiate
 from exporters.web.conversation import Conversation, Limits
+from exporters.web.users import _credentials
 from fakes.images import image
 from fakes.products import PRODUCTS
 from scripts import fuzz_traps

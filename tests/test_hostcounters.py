@@ -18,7 +18,7 @@ from agent.state import Hub
 from drivers.ethtool.genetlink import GenericNetlink
 from drivers.ethtool.kernel import Kernel
 from drivers.ethtool.stats import CardLink, CardStats, Fec
-from drivers.host.counters import HostCounterReader, HostSide, infiniband_ports
+from drivers.hostcounters import HostCounterReader, HostSide, infiniband_ports
 from fakes.ethtool import FakeCard, FakeKernel
 from fakes.module import FakeModule
 

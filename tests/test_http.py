@@ -20,10 +20,10 @@ from agent.errors import ConfigError
 from agent.model import Module, PollFailed, PollTiming, Reading, Trouble
 from agent.state import LinkChanged, LinkState, PortForgotten, SourceHealth
 from benchmarks.synthetic import Switch
-from exporters.http import listen
 from exporters.http import server as http_module
 from exporters.http.server import HttpServer
 from exporters.prometheus.scrape import accepts_gzip, negotiate
+from exporters.web import listen
 from tests.http_helpers import Served, alert, serving
 
 Json = dict[str, object]

@@ -18,7 +18,7 @@ from agent.modules.session import Intervals
 from agent.polling.portjob import PortJob, PortSetup
 from agent.state import Hub
 from drivers.ethtool.kernel import Kernel
-from drivers.host.counters import HostCounterReader, HostSide
+from drivers.hostcounters import HostCounterReader, HostSide
 from drivers.i2c.bus import LinuxI2cBus
 from drivers.i2c.paged import PagedMemory
 from fakes.adapter import FakeAdapter

@@ -13,7 +13,8 @@ from agent.errors import DriverError
 from drivers.snmp import ber, transport
 from drivers.snmp.client import SYS_UP_TIME, Limits, Session
 from drivers.snmp.errors import AuthFailed, ErrorStatus, Malformed, NoAnswer, Unsupported, WalkCut
-from drivers.snmp.security import AuthProtocol, Community, PrivProtocol, Security, User, Usm
+from drivers.snmp.protocols import AuthProtocol, PrivProtocol
+from drivers.snmp.security import Community, Security, User, Usm
 from fakes import snmp_recording
 from fakes.snmp_agent import Agent, Behaviour, Tables
 from fakes.snmp_recording import INTEGER, OCTET_STRING, TIMETICKS, Row

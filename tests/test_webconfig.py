@@ -13,8 +13,8 @@ import pytest
 
 from agent.errors import ConfigError
 from benchmarks.synthetic import Switch
-from exporters.http.users import Busy, Users
-from exporters.http.webconfig import load
+from exporters.web.users import Busy, Users
+from exporters.web.webconfig import load
 from tests.http_helpers import serving
 from tests.test_http import ROUTES
 

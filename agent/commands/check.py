@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _addresses(loaded: Config, file: Path) -> None:
     """What no hardware mends: an address that is none, a list of targets that is not there."""
     from drivers.registry import Registry
-    from exporters.http import listen
+    from exporters.web import listen
 
     registry = Registry()
     for at, section in enumerate(loaded.source):

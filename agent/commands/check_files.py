@@ -58,7 +58,7 @@ def _named(loaded: Config) -> Iterator[Named]:
 
 
 def _web(path: Path) -> Iterator[Named]:
-    from exporters.http import webconfig
+    from exporters.web import webconfig
 
     yield Named("", (path,), lambda: webconfig.load(path))
     try:

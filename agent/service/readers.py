@@ -178,7 +178,7 @@ class Readers:
         ).run()
 
     async def _count(self, ports: dict[str, str]) -> None:
-        from drivers.host.counters import HostCounterReader, HostSide
+        from drivers.hostcounters import HostCounterReader, HostSide
 
         root = self.config.agent.sys_root
         await HostCounterReader(

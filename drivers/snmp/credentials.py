@@ -8,16 +8,8 @@ from typing import Final
 
 from agent.errors import ConfigError
 from agent.sources import Options
-from drivers.snmp.security import (
-    AUTH_PROTOCOLS,
-    PRIV_PROTOCOLS,
-    AuthProtocol,
-    Community,
-    PrivProtocol,
-    Security,
-    User,
-    Usm,
-)
+from drivers.snmp.protocols import AUTH_PROTOCOLS, PRIV_PROTOCOLS, AuthProtocol, PrivProtocol
+from drivers.snmp.security import Community, Security, User, Usm
 
 _log = logging.getLogger(__name__)
 

@@ -7,19 +7,14 @@ is written and read here, and its HMAC is the standard library's (docs/decisions
 import hmac
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, get_args
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from drivers.snmp import ber
 from drivers.snmp.errors import AuthFailed, Malformed, Unsupported
+from drivers.snmp.protocols import AuthProtocol, PrivProtocol
 
 if TYPE_CHECKING:
     from drivers.snmp.usm import Cipher
-
-AuthProtocol = Literal["md5", "sha1", "sha224", "sha256", "sha384", "sha512"]
-PrivProtocol = Literal["des", "aes128", "aes192", "aes256", "aes192c", "aes256c"]
-"""`aes192c` and `aes256c` extend the key as Cisco and others do (Reeder), the others by Blumenthal's draft."""
-AUTH_PROTOCOLS: Final[tuple[AuthProtocol, ...]] = get_args(AuthProtocol)
-PRIV_PROTOCOLS: Final[tuple[PrivProtocol, ...]] = get_args(PrivProtocol)
 
 MAX_SIZE: Final = 65507
 _V1: Final = 0

@@ -13,7 +13,7 @@ from pysnmp.proto.secmod.rfc3826.priv import aes  # type: ignore[import-untyped]
 from pysnmp.proto.secmod.rfc7860.auth import hmacsha2  # type: ignore[import-untyped]
 
 from drivers.snmp.errors import Malformed, Unsupported
-from drivers.snmp.security import AuthProtocol, PrivProtocol
+from drivers.snmp.protocols import AuthProtocol, PrivProtocol
 
 
 class _Auth(Protocol):

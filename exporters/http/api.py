@@ -40,11 +40,6 @@ class NoAlerts:
         return ()
 
 
-def encode(document: object) -> bytes:
-    """One JSON document in one line."""
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-
-
 class Api:
     """Documents of what the hub knows. `monotonic` arguments are seconds of the monotonic clock."""
 

@@ -9,8 +9,9 @@ from agent.alerts.document import to_alert_document
 from agent.documents.reading import to_document
 from agent.model import AlertEvent, LinkEvent, ModuleEvent, PollFailed, Reading
 from agent.state import Hub, LinkChanged, PortForgotten
-from exporters.http.api import Api, encode
+from exporters.http.api import Api
 from exporters.http.summary import Row
+from exporters.web.messages import encode
 
 QUEUE_BYTES: Final = 1_000_000
 """As much may wait for a client."""

@@ -13,11 +13,11 @@ from typing import Final
 
 from agent.errors import OpticError
 from agent.state import DeviceState, Hub, PortState
-from exporters.http.api import Api, encode
+from exporters.http.api import Api
 from exporters.http.events import Client, EventStream
 from exporters.http.figures import figures_document
 from exporters.prometheus.scrape import Scraper, accepts_gzip, negotiate
-from exporters.web.messages import Refused, Request, Response, json, text
+from exporters.web.messages import Refused, Request, Response, encode, json, text
 from exporters.web.router import Router
 
 WRITE_S: Final = 30.0

@@ -19,15 +19,15 @@ from agent.config.file import Prometheus
 from agent.state import Hub
 from exporters.http.api import AlertBook, Api, History, NoAlerts
 from exporters.http.events import EventStream
-from exporters.http.listen import bind
 from exporters.http.routes import Routes, Services
-from exporters.http.webconfig import Watched
 from exporters.prometheus.exposition import Exposition
 from exporters.prometheus.families import Profile
 from exporters.prometheus.scrape import Scraper
 from exporters.prometheus.selfmetrics import SelfMetrics
 from exporters.web.conversation import Conversation, Limits
 from exporters.web.guard import Guard
+from exporters.web.listen import bind
+from exporters.web.webconfig import Watched
 
 _log = logging.getLogger(__name__)
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 from email.utils import formatdate
 from typing import Final
 
-from exporters.http.users import Busy, Users
-from exporters.http.webconfig import Watched
 from exporters.web.messages import Refused, Request, Response, text
 from exporters.web.router import Router
+from exporters.web.users import Busy, Users
+from exporters.web.webconfig import Watched
 
 _log = logging.getLogger(__name__)
 

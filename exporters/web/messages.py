@@ -3,11 +3,15 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from json import dumps
 from typing import Final, Protocol
 
-from exporters.http.api import encode
-
 TEXT: Final = {"Content-Type": "text/plain; charset=utf-8"}
+
+
+def encode(document: object) -> bytes:
+    """One JSON document in one line."""
+    return dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
