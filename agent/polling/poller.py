@@ -29,8 +29,8 @@ __all__ = ["Poller", "PollerOptions", "PortSetup"]
 
 STOP_S: Final = 1.5
 """How long the end may wait for the threads."""
-IN_STEP: Final = 4
-"""So many buses begin their polls at the same moment. All of them at once wait for each other more often than for
+IN_STEP: Final = 32
+"""So many buses begin their polls at the same moment. Hundreds at once wait for each other more often than for
 their wires, and each alone wakes the event loop up for itself.
 """
 
