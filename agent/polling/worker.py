@@ -206,7 +206,8 @@ class BusWorker:
             return not self.stuck
         self._jobs.put(None)
         try:
-            await asyncio.wait_for(self._stopped.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._stopped.wait()
         except TimeoutError:
             return False
         return True
